@@ -48,7 +48,7 @@ impl Partition {
     }
 
     const fn takes_records(&self) -> bool {
-        matches!(self.phase, Phase::Running) && self.after.is_none()
+        self.fetching && self.after.is_none()
     }
 
     fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>) {

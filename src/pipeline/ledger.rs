@@ -105,6 +105,12 @@ impl Partition {
     /// Pins the next sealed batch; one that is pinned already, or has no object, flies at once.
     fn begin_next(&mut self, cx: &mut Context<'_>) {
         let Some(batch) = self.sealed.front() else { return };
+        assert_eq!(
+            Some(batch.facts.range.base),
+            self.committed,
+            "{}: a gap in the ledger",
+            self.at
+        );
         let pinned = batch.reason == RotationReason::Replay;
         if pinned || batch.objects.is_empty() {
             self.fly(cx);
@@ -129,6 +135,8 @@ impl Partition {
     fn end(&self, now: Moment) -> Pending {
         let last = self.flight.as_ref().map(|flight| &flight.batch);
         let offset = last.map_or(self.next, |batch| batch.facts.range.end);
+        let gap = self.sealed.front().is_some_and(|next| next.facts.range.base != offset);
+        assert!(!gap, "{}: a gap in the ledger after {offset}", self.at);
         let leader_epoch =
             last.and_then(|batch| batch.last).map(|(_, epoch)| epoch).or(self.leader_epoch);
         let mark = Mark { offset, leader_epoch, first_start: false, ..self.mark() };
@@ -203,7 +211,7 @@ impl Partition {
                 self.leader_epoch = None;
                 self.run_from(cx, pending.offset, how);
                 if matches!(self.after, Some(After::Shutdown)) {
-                    cx.out.push(Action::StopFetch(self.at.clone()));
+                    self.stop_fetch(cx);
                 }
             }
             Kind::Pin => self.fly(cx),
@@ -289,7 +297,7 @@ impl Partition {
                 self.let_go();
                 // What stopped us lies after the winner's batch, or is met again.
                 self.after = None;
-                cx.out.push(Action::StopFetch(self.at.clone()));
+                self.stop_fetch(cx);
                 let metadata = encode_metadata(&self.mark(), Some(&pin));
                 let base = self.committed.unwrap_or(pin.first);
                 self.pending = Some(Pending::new(Kind::Adopt(pin), cx.now, base, metadata));

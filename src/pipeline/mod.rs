@@ -26,6 +26,8 @@ mod rotate;
 mod route;
 mod sink;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Event, Fault, Moment, StopReason, Ticket};
 pub use decode::InvalidReason;

@@ -106,6 +106,8 @@ pub(super) struct Partition {
     pub(super) flight: Option<Flight>,
     pub(super) pending: Option<Pending>,
     pub(super) after: Option<After>,
+    /// A fetch runs, paused or not; without one, records and resumes are stale.
+    pub(super) fetching: bool,
     pub(super) paused: bool,
     pub(super) fresh: bool,
     /// How often in a row the position was outside the log.
@@ -147,6 +149,7 @@ impl Partition {
             flight: None,
             pending: None,
             after: None,
+            fetching: false,
             paused: false,
             fresh: true,
             out_of_range: 0,
@@ -233,8 +236,13 @@ impl Partition {
     }
 
     pub(super) fn fetch(&mut self, cx: &mut Context<'_>, from: Offset) {
-        self.paused = false;
+        (self.fetching, self.paused) = (true, false);
         cx.out.push(Action::Fetch { partition: self.at.clone(), epoch: self.epoch, from });
+    }
+
+    pub(super) fn stop_fetch(&mut self, cx: &mut Context<'_>) {
+        self.fetching = false;
+        cx.out.push(Action::StopFetch(self.at.clone()));
     }
 
     /// The topic id as it is now; another one means that the topic was made again.
@@ -249,7 +257,7 @@ impl Partition {
     /// Stops here: nothing of what is open or in flight is trusted any more.
     pub(super) fn stop(&mut self, cx: &mut Context<'_>, reason: StopReason) {
         self.let_go();
-        cx.out.push(Action::StopFetch(self.at.clone()));
+        self.stop_fetch(cx);
         cx.tell(&self.at, Event::Stopped(reason.clone()));
         let releasing = matches!(self.after, Some(After::Release));
         self.after = None;
@@ -267,7 +275,7 @@ impl Partition {
         }
         self.seal(cx, reason);
         self.after = Some(after);
-        cx.out.push(Action::StopFetch(self.at.clone()));
+        self.stop_fetch(cx);
         self.pump(cx);
     }
 
@@ -294,7 +302,7 @@ impl Partition {
         }
         self.let_go();
         self.phase = Phase::Released;
-        cx.out.push(Action::StopFetch(self.at.clone()));
+        self.stop_fetch(cx);
         cx.out.push(Action::Released(self.at.clone(), self.epoch));
     }
 
@@ -343,7 +351,7 @@ impl Partition {
 
     /// Pauses while batches wait for their turn or memory is short, and resumes after.
     pub(super) fn regulate(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.phase, Phase::Running) || self.after.is_some() {
+        if !self.fetching {
             return;
         }
         let want = self.sealed.len() >= SEALED_AT_MOST || cx.memory_short;
