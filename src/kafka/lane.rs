@@ -1,10 +1,18 @@
-//! What one lane reads: its Kafka partitions' queues, forwarded to one and read in batches.
+//! What one lane reads: its Kafka partitions' queues, forwarded to one.
 //!
 //! Fed by librdkafka's fetchers, owned and polled by one lane thread. Every Kafka partition is
 //! assigned *parked*: paused, at offset 0. To start one is a seek and a resume, to stop one is a
 //! pause. Neither touches the group's state machine, which an `incremental_unassign` of the
 //! application would push past a revoke that it has not yet been told of; and a seek sets the
 //! client's position, so that what was in flight before it never counts.
+//!
+//! Read one message at a time, although `rd_kafka_consume_batch_queue` is faster: librdkafka
+//! pauses every fetcher at each rebalance and lets it go on at the *application's position*, and
+//! the batch call (2.12.1, `rd_kafka_q_serve_rkmessages`) sets that to `offset + 1` for
+//! end-of-partition events too, whose offset is the **next** one. A rebalance at the end of the
+//! log then skips a record without a sign, or asks for an offset that is not there yet. The call
+//! used here moves the position for records and control records only, after it has dropped what
+//! is outdated; all that a pause can do beside it is bring a record twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::bindings as c;
 
-use super::cursor::{Cursor, Verdict};
-use super::message::{Batch, Fault, Kind, Message};
-use super::native::{Client, PartitionList, Queue, millis};
+use super::message::{Kind, Message};
+use super::native::{self, Client, PartitionList, Queue, millis};
+use super::slot::{Slot, SlotState};
 use crate::record::{Epoch, Offset, Record, TopicPartition};
 
-/// How many messages one read may bring.
+/// How many messages one poll may bring.
 const BATCH: usize = 512;
 /// How long a seek may take; it is a round trip to a thread of our own process.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -134,39 +142,11 @@ pub struct LaneConsumer {
     /// From librdkafka's topic handle and partition to a slot; cleared whenever slots change.
     cache: HashMap<(usize, i32), Option<usize>>,
     retry_at: Option<Instant>,
-    buffer: Vec<*mut c::rd_kafka_message_t>,
-}
-
-// SAFETY: the buffer holds pointers only within `poll`; all else is Send.
-unsafe impl Send for LaneConsumer {}
-
-struct Slot {
-    partition: TopicPartition,
-    epoch: Epoch,
-    cursor: Cursor,
-    state: SlotState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SlotState {
-    /// To be sought and resumed; what arrives meanwhile is from before.
-    Starting,
-    Running,
-    Paused,
-    /// The fetcher gave up, or corrupt data must not be stepped over.
-    Stopped,
 }
 
 impl LaneConsumer {
     pub(super) fn new(client: Arc<Client>, shared: Arc<LaneShared>) -> Self {
-        Self {
-            client,
-            shared,
-            slots: Vec::new(),
-            cache: HashMap::new(),
-            retry_at: None,
-            buffer: vec![std::ptr::null_mut(); BATCH],
-        }
+        Self { client, shared, slots: Vec::new(), cache: HashMap::new(), retry_at: None }
     }
 
     /// Wakes this lane from other threads.
@@ -237,56 +217,26 @@ impl LaneConsumer {
             self.start_waiting();
         }
         let timeout = if self.retry_at.is_some() { timeout.min(START_RETRY) } else { timeout };
-        // A read waits until its array is full: so first what is there, then one at a time.
-        let mut read = self.read(Duration::ZERO, BATCH);
-        if read == 0 {
-            read = self.read(timeout, 1);
-        }
-        let buffer = std::mem::take(&mut self.buffer);
-        // SAFETY: the first `read` pointers were just filled by librdkafka and are ours.
-        let batch = unsafe { Batch::new(&buffer[..read]) };
-        let delivered = batch.iter().filter(|message| self.dispatch(message, on_event)).count();
-        drop(batch);
-        self.buffer = buffer;
-        if self.slots.iter().any(|slot| slot.state == SlotState::Starting)
-            && self.retry_at.is_none()
-        {
-            self.start_waiting();
+        let mut delivered = 0;
+        for number in 0..BATCH {
+            let wait = if number == 0 { timeout } else { Duration::ZERO };
+            let Some(message) = Message::take(&self.shared.queue, wait) else { break };
+            delivered += usize::from(self.dispatch(&message, on_event));
         }
         delivered
-    }
-
-    fn read(&mut self, timeout: Duration, most: usize) -> usize {
-        // SAFETY: the queue is alive, the buffer has room for `most` pointers.
-        let read = unsafe {
-            c::rd_kafka_consume_batch_queue(
-                self.shared.queue.ptr(),
-                millis(timeout),
-                self.buffer.as_mut_ptr(),
-                most,
-            )
-        };
-        usize::try_from(read).unwrap_or(0)
     }
 
     /// Whether the message was handed on.
     fn dispatch(&mut self, message: &Message, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
         let Some(index) = self.slot_of(message) else { return false };
-        let slot = &mut self.slots[index];
-        if slot.state != SlotState::Running {
-            return false;
+        let kind = message.kind();
+        if let Kind::Fault(fault) = &kind
+            && fault.stops_the_fetcher()
+        {
+            let partition = self.slots[index].partition.clone();
+            self.shared.gate().dead.insert(partition);
         }
-        match message.kind() {
-            Kind::Record => slot.on_record(message, on_event),
-            Kind::End => slot.on_end(message.offset(), on_event),
-            Kind::Fault(fault) => {
-                if fault.stops_the_fetcher() {
-                    self.shared.gate().dead.insert(slot.partition.clone());
-                }
-                slot.on_fault(fault, on_event);
-                true
-            }
-        }
+        self.slots[index].deliver(message, kind, on_event)
     }
 
     /// The slot of a message; none for one of a Kafka partition that is not started (any more).
@@ -322,7 +272,7 @@ impl LaneConsumer {
         let stands = |slot: &Slot| gate.epochs.get(&slot.partition) == Some(&slot.epoch);
         let mut list = PartitionList::new(self.slots.len());
         for slot in self.slots.iter().filter(|s| s.state == SlotState::Starting && stands(s)) {
-            list.push(&slot.partition, slot.cursor.next().0, &[]);
+            list.push(&slot.partition, slot.next.0, &[]);
         }
         let sought = seek(&self.client, &list);
         let resumed = PartitionList::at(&sought, 0);
@@ -330,7 +280,6 @@ impl LaneConsumer {
         unsafe { c::rd_kafka_resume_partitions(self.client.ptr(), resumed.ptr()) };
         for slot in &mut self.slots {
             if slot.state == SlotState::Starting && sought.contains(&slot.partition) {
-                slot.cursor.sought();
                 slot.state = SlotState::Running;
             }
         }
@@ -358,62 +307,6 @@ fn seek(client: &Client, list: &PartitionList) -> Vec<TopicPartition> {
     let error =
         unsafe { c::rd_kafka_seek_partitions(client.ptr(), list.ptr(), millis(SEEK_TIMEOUT)) };
     // An error of the whole call (time, an empty list) leaves those that went marked as such.
-    let _ = super::native::check(error);
+    let _ = native::check(error);
     list.entries().into_iter().filter(|e| e.error == 0).map(|e| e.partition).collect()
-}
-
-impl Slot {
-    fn starting(partition: &TopicPartition, epoch: Epoch, offset: Offset) -> Self {
-        let cursor = Cursor::at(offset);
-        Self { partition: partition.clone(), epoch, cursor, state: SlotState::Starting }
-    }
-
-    fn on_record(&mut self, message: &Message, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
-        let verdict = self.cursor.on_record(message.offset());
-        self.hand_on(verdict, |slot| {
-            on_event(FetchEvent::Record {
-                partition: &slot.partition,
-                epoch: slot.epoch,
-                record: message.record(),
-            });
-        })
-    }
-
-    fn on_end(&mut self, offset: Offset, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
-        let verdict = self.cursor.on_end(offset);
-        self.hand_on(verdict, |slot| {
-            on_event(FetchEvent::Eof { partition: &slot.partition, epoch: slot.epoch, offset });
-        })
-    }
-
-    fn hand_on(&mut self, verdict: Verdict, deliver: impl FnOnce(&Self)) -> bool {
-        match verdict {
-            Verdict::Deliver => deliver(self),
-            Verdict::Repeated => {}
-            // The rest of this batch is from before the seek and is dropped.
-            Verdict::Verify => self.state = SlotState::Starting,
-        }
-        verdict == Verdict::Deliver
-    }
-
-    fn on_fault(&mut self, fault: Fault, on_event: &mut dyn FnMut(FetchEvent<'_>)) {
-        self.cursor.on_error();
-        let (partition, epoch, offset) = (&self.partition, self.epoch, self.cursor.next());
-        let event = match fault {
-            Fault::OutOfRange(message) => {
-                FetchEvent::OutOfRange { partition, epoch, offset, message }
-            }
-            Fault::Truncated(message) => {
-                FetchEvent::Truncated { partition, epoch, offset, message }
-            }
-            Fault::Other { message, stops } => {
-                FetchEvent::Error { partition, epoch, message, stopped: stops }
-            }
-        };
-        let goes_on = matches!(event, FetchEvent::Error { stopped: false, .. });
-        on_event(event);
-        if !goes_on {
-            self.state = SlotState::Stopped;
-        }
-    }
 }

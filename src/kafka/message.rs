@@ -1,45 +1,42 @@
 //! Messages of librdkafka as records or faults, without a copy.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::native;
+use super::native::{self, Queue, millis};
 use crate::record::{HeaderSource, Offset, Record, TimestampMs};
 
 /// Kafka's word for "no timestamp".
 const NO_TIMESTAMP: i64 = -1;
 
-/// Messages that were read together; freed when it goes.
-pub(super) struct Batch<'a>(&'a [*mut c::rd_kafka_message_t]);
+/// One message; freed when it goes.
+pub(super) struct Message(NonNull<c::rd_kafka_message_t>);
 
-impl<'a> Batch<'a> {
-    /// # Safety
-    /// The pointers were filled by librdkafka and belong to the caller, who gives them up.
-    pub(super) unsafe fn new(messages: &'a [*mut c::rd_kafka_message_t]) -> Self {
-        Self(messages)
+impl Message {
+    /// Takes the next message of a queue, waiting for it. From now on librdkafka takes it for
+    /// read, so it must be delivered, or be known to have been.
+    pub(super) fn take(queue: &Queue, timeout: Duration) -> Option<Self> {
+        // SAFETY: the queue is alive; the message is ours from now on.
+        let message = unsafe { c::rd_kafka_consume_queue(queue.ptr(), millis(timeout)) };
+        NonNull::new(message).map(Self)
     }
 
-    /// The messages, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Message<'_>> {
-        // SAFETY: the messages live as long as the batch.
-        self.0.iter().map(|message| Message(unsafe { &**message }))
+    fn raw(&self) -> &c::rd_kafka_message_t {
+        // SAFETY: alive until the drop.
+        unsafe { self.0.as_ref() }
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for Message {
     fn drop(&mut self) {
-        for message in self.0 {
-            // SAFETY: ours, once.
-            unsafe { c::rd_kafka_message_destroy(*message) };
-        }
+        // SAFETY: ours, once.
+        unsafe { c::rd_kafka_message_destroy(self.0.as_ptr()) };
     }
 }
-
-/// One message.
-pub(super) struct Message<'a>(&'a c::rd_kafka_message_t);
 
 /// What a message is.
 pub(super) enum Kind {
@@ -67,32 +64,32 @@ impl Fault {
     }
 }
 
-impl Message<'_> {
+impl Message {
     /// What tells one Kafka partition from another, cheaply.
     pub(super) fn key(&self) -> (usize, i32) {
-        (self.0.rkt as usize, self.0.partition)
+        (self.raw().rkt as usize, self.raw().partition)
     }
 
     pub(super) fn partition(&self) -> i32 {
-        self.0.partition
+        self.raw().partition
     }
 
     pub(super) fn offset(&self) -> Offset {
-        Offset(self.0.offset)
+        Offset(self.raw().offset)
     }
 
     /// The name of its topic.
     pub(super) fn topic(&self) -> Option<String> {
-        if self.0.rkt.is_null() {
+        if self.raw().rkt.is_null() {
             return None;
         }
         // SAFETY: the message keeps its topic alive; the name is copied.
-        Some(unsafe { native::string(c::rd_kafka_topic_name(self.0.rkt)) })
+        Some(unsafe { native::string(c::rd_kafka_topic_name(self.raw().rkt)) })
     }
 
     pub(super) fn kind(&self) -> Kind {
         // SAFETY: a plain read of a number: a broker may send a code without a variant.
-        let code = unsafe { ptr::addr_of!(self.0.err).cast::<i32>().read() };
+        let code = unsafe { ptr::addr_of!(self.raw().err).cast::<i32>().read() };
         let text = || format!("{}: {}", native::describe(code), self.text());
         Kind::Fault(match Code::try_from(code) {
             Ok(Code::RD_KAFKA_RESP_ERR_NO_ERROR) => return Kind::Record,
@@ -121,12 +118,13 @@ impl Message<'_> {
 
     /// The text of an error.
     fn text(&self) -> String {
-        String::from_utf8_lossy(bytes(self.0.payload, self.0.len).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(bytes(self.raw().payload, self.raw().len).unwrap_or_default())
+            .into_owned()
     }
 
     /// The record, lent.
     pub(super) fn record(&self) -> Record<'_> {
-        let message: *const c::rd_kafka_message_t = self.0;
+        let message = self.0.as_ptr();
         let mut kind = c::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive.
         let (timestamp, leader_epoch) = unsafe {
@@ -139,20 +137,20 @@ impl Message<'_> {
         Record {
             offset: self.offset(),
             timestamp: (known && timestamp != NO_TIMESTAMP).then_some(TimestampMs(timestamp)),
-            key: bytes(self.0.key, self.0.key_len),
-            value: bytes(self.0.payload, self.0.len),
+            key: bytes(self.raw().key, self.raw().key_len),
+            value: bytes(self.raw().payload, self.raw().len),
             headers: self,
             leader_epoch: (leader_epoch >= 0).then_some(leader_epoch),
         }
     }
 }
 
-impl HeaderSource for Message<'_> {
+impl HeaderSource for Message {
     fn for_each(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive and keeps its headers; it is parsed in place by this
         // thread, which alone holds it.
-        let code = unsafe { c::rd_kafka_message_headers(self.0, &mut headers) };
+        let code = unsafe { c::rd_kafka_message_headers(self.0.as_ptr(), &mut headers) };
         if native::check_code(code).is_err() {
             return;
         }

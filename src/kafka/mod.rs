@@ -9,7 +9,7 @@
 //! `config` says where the cluster is. The daemon drives it: it answers the listener's calls,
 //! polls one `LaneConsumer` in each lane, and hands commits over. The edge knows only `record`
 //! and `config`, and decides nothing but this: no commit leaves for an assignment that is over
-//! (`fence`), and no record is skipped by what the client library does beside our back (`cursor`).
+//! (`fence`), and no record is skipped by what the client library does behind our back (`lane`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,7 +17,6 @@
 )]
 
 mod committer;
-mod cursor;
 mod edge;
 mod error;
 mod facts;
@@ -29,6 +28,7 @@ mod native;
 pub mod produce;
 mod properties;
 mod report;
+mod slot;
 
 use std::sync::Arc;
 
