@@ -181,6 +181,11 @@ impl KafkaEdge {
         facts::topic_facts(&self.0.client, topic, partitions, prefix_empty)
     }
 
+    /// The topic's id; empty if the broker tells none. Blocks.
+    pub fn topic_id(&self, topic: &str) -> Result<String, KafkaError> {
+        facts::topic_id(&self.0.client, topic)
+    }
+
     /// Start and readable end of logs. Blocks.
     pub fn log_bounds(
         &self,

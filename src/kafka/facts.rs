@@ -194,7 +194,7 @@ fn cluster_id(client: &Client) -> String {
 }
 
 /// The topic's id; empty where the broker is too old to have one.
-fn topic_id(client: &Arc<Client>, topic: &str) -> Result<String, KafkaError> {
+pub(super) fn topic_id(client: &Arc<Client>, topic: &str) -> Result<String, KafkaError> {
     let what = format!("description of {topic}");
     let name = c_name(topic, &what)?;
     let mut names = [name.as_ptr()];

@@ -163,6 +163,19 @@ impl Partition {
         }
     }
 
+    /// Nothing more can be fetched: what was read lands, then the partition stops.
+    pub(super) fn handle_fetch_failed(&mut self, cx: &mut Context<'_>, message: &str) {
+        if self.takes_records() {
+            let text = format!(
+                "{}: the records at offset {} cannot be read: {message}. All records before them \
+                 have landed. Mend the log (or raise fetch.message.max.bytes), then restart",
+                self.at, self.next
+            );
+            let after = After::Stop(StopReason::new("fetch_failed", text));
+            self.drain(cx, after, RotationReason::Stopped);
+        }
+    }
+
     /// Reads `[base, pin.end)` again under the pin's own layout.
     pub(super) fn begin_replay(&mut self, cx: &mut Context<'_>, pin: Pin, from: Offset) {
         let base = self.committed.unwrap_or(from);

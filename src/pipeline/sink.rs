@@ -163,6 +163,17 @@ impl Sink {
         self.with(now, at, Some(epoch), Partition::handle_out_of_range);
     }
 
+    /// The client gave up fetching for good, as it does on corrupt data.
+    pub fn handle_fetch_failed(
+        &mut self,
+        now: Moment,
+        at: &TopicPartition,
+        epoch: Epoch,
+        message: &str,
+    ) {
+        self.with(now, at, Some(epoch), |partition, cx| partition.handle_fetch_failed(cx, message));
+    }
+
     /// The topic's id, as asked at intervals.
     pub fn handle_topic_id(&mut self, now: Moment, topic: &str, topic_id: &Arc<str>) {
         self.with_all(now, |partition, cx| {
@@ -222,6 +233,11 @@ impl Sink {
     /// The Kafka partition is gone, whatever it still holds.
     pub fn handle_released(&mut self, now: Moment, at: &TopicPartition, epoch: Epoch) {
         self.with(now, at, Some(epoch), Partition::release);
+    }
+
+    /// Whether the Kafka partition is here under this epoch.
+    pub fn owns(&self, at: &TopicPartition, epoch: Epoch) -> bool {
+        self.partitions.get(at).is_some_and(|partition| partition.epoch == epoch)
     }
 
     /// The daemon stops: what is open lands, nothing more is read.
