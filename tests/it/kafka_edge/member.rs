@@ -216,6 +216,15 @@ pub(crate) struct Member {
 impl Member {
     /// Connects, joins, and reads what it is given.
     pub(crate) fn join(settings: &KafkaSettings, landed: &Arc<Landed>) -> Self {
+        Self::join_in(settings, landed, None)
+    }
+
+    /// The same, but its lanes pause, resume, stop, start and rewind at random.
+    pub(crate) fn join_in_chaos(settings: &KafkaSettings, landed: &Arc<Landed>, seed: u64) -> Self {
+        Self::join_in(settings, landed, Some(seed))
+    }
+
+    fn join_in(settings: &KafkaSettings, landed: &Arc<Landed>, chaos: Option<u64>) -> Self {
         let (shared, edge, consumers) = connect(settings, Arc::clone(landed));
         let mut threads = Vec::new();
         for consumer in consumers {
@@ -228,6 +237,8 @@ impl Member {
                 edge: edge.clone(),
                 shared: Arc::clone(&shared),
                 open: HashMap::new(),
+                chaos,
+                paused: Vec::new(),
             };
             threads.push(std::thread::spawn(move || lane.run()));
         }
@@ -314,6 +325,9 @@ struct Lane {
     edge: KafkaEdge,
     shared: Arc<Shared>,
     open: HashMap<TopicPartition, Open>,
+    /// The state of a random generator.
+    chaos: Option<u64>,
+    paused: Vec<TopicPartition>,
 }
 
 impl Lane {
@@ -327,15 +341,19 @@ impl Lane {
                     Command::Stop(partitions, ack) => {
                         self.consumer.stop(&partitions);
                         self.open.retain(|partition, _| !partitions.contains(partition));
+                        self.paused.retain(|partition| !partitions.contains(partition));
                         let _ = ack.send(());
                     }
                     Command::Committed(outcome, records) => self.committed(outcome, records),
                     Command::Quit => return,
                 }
             }
-            let open = &mut self.open;
-            self.consumer.poll(Duration::from_millis(50), &mut |event| take(open, event));
+            let (open, paused) = (&mut self.open, &self.paused);
+            self.consumer.poll(Duration::from_millis(50), &mut |event| {
+                take(open, paused, event);
+            });
             self.commit();
+            self.play();
         }
     }
 
@@ -344,6 +362,42 @@ impl Lane {
         if started[0].1.is_ok() {
             let open = Open { epoch, next: offset, records: Vec::new(), committing: false };
             self.open.insert(partition, open);
+        }
+    }
+
+    /// Does something at random to one Kafka partition.
+    fn play(&mut self) {
+        let Some(seed) = &mut self.chaos else { return };
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let random = (*seed >> 33) as usize;
+        if let Some(partition) = self.paused.pop() {
+            self.consumer.resume(std::slice::from_ref(&partition));
+        }
+        if random % 3 == 0 || self.open.is_empty() {
+            return;
+        }
+        let mut names: Vec<_> = self.open.keys().cloned().collect();
+        names.sort();
+        let partition = names.swap_remove(random / 3 % names.len());
+        let open = self.open.get_mut(&partition).expect("of the list");
+        match random / 64 % 4 {
+            0 => {
+                self.consumer.pause(std::slice::from_ref(&partition));
+                self.paused.push(partition);
+            }
+            1 => {
+                self.consumer.stop(std::slice::from_ref(&partition));
+                let started = self.consumer.start(&[(partition, open.epoch, open.next)]);
+                assert!(started.len() == 1);
+            }
+            _ => {
+                // Back by a few records that are not yet on their way to be committed.
+                let keep = open.records.len() - open.records.len().min(random / 256 % 700);
+                if let Some(first) = open.records.drain(keep..).next() {
+                    open.next = Offset(first);
+                }
+                self.consumer.start(&[(partition, open.epoch, open.next)]);
+            }
         }
     }
 
@@ -397,9 +451,14 @@ impl Lane {
 }
 
 /// Takes one event in, and wants every offset in its turn.
-fn take(open: &mut HashMap<TopicPartition, Open>, event: FetchEvent<'_>) {
+fn take(
+    open: &mut HashMap<TopicPartition, Open>,
+    paused: &[TopicPartition],
+    event: FetchEvent<'_>,
+) {
     match event {
         FetchEvent::Record { partition, epoch, record } => {
+            assert!(!paused.contains(partition), "{partition} is paused");
             let open = open.get_mut(partition).expect("of a started Kafka partition");
             assert_eq!((open.epoch, open.next), (epoch, record.offset), "{partition}");
             open.records.push(record.offset.0);
@@ -411,7 +470,7 @@ fn take(open: &mut HashMap<TopicPartition, Open>, event: FetchEvent<'_>) {
         }
         FetchEvent::OutOfRange { partition, message, .. }
         | FetchEvent::Truncated { partition, message, .. }
-        | FetchEvent::Error { partition, message, .. } => eprintln!("{partition}: {message}"),
+        | FetchEvent::Error { partition, message, .. } => panic!("{partition}: {message}"),
     }
 }
 
