@@ -155,9 +155,9 @@ impl Broker {
         command.args(["format", "-t", &config::cluster_id(), "-c", "server.properties"]);
         let log = self.dir.path().join("format.log");
         let mut format = Process::start("StorageTool", command, &log);
-        let status = format.wait(START_TIMEOUT);
-        let done = status.is_some_and(|status| status.success());
-        assert!(done, "kafka.tools.StorageTool: {status:?}\n{}", format.tail());
+        let end = format.wait(START_TIMEOUT);
+        let done = end.is_some_and(|end| end.status.success());
+        assert!(done, "kafka.tools.StorageTool: {end:?}\n{}", format.tail());
     }
 
     fn start_zookeeper(&mut self, port: u16) {

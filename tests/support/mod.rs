@@ -8,7 +8,11 @@
 // Each test binary that includes the harness uses a part of it.
 #![allow(dead_code, unused_imports, reason = "shared by test binaries that use different parts")]
 
+pub(crate) mod bucket;
+pub(crate) mod http;
 pub(crate) mod kafka;
+pub(crate) mod minio;
 pub(crate) mod process;
+pub(crate) mod sink;
 pub(crate) mod tools;
 pub(crate) mod workdir;

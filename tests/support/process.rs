@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, mpsc};
@@ -48,8 +48,20 @@ pub(crate) fn spawn(mut command: Command) -> Child {
 /// A running child with its output in a file.
 pub(crate) struct Process {
     name: String,
-    child: Child,
+    pid: i32,
     log: PathBuf,
+    end: Option<End>,
+}
+
+/// How a child ended, and what it used until then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// Its exit status.
+    pub(crate) status: ExitStatus,
+    /// Processor time, user and system.
+    pub(crate) cpu: Duration,
+    /// Its largest resident size.
+    pub(crate) peak_rss_kib: u64,
 }
 
 impl Process {
@@ -58,35 +70,40 @@ impl Process {
         let file = File::options().create(true).append(true).open(log).expect("log file");
         let copy = file.try_clone().expect("log file");
         command.stdin(Stdio::null()).stdout(file).stderr(copy);
-        let child = spawn(command);
-        LIVE.lock().expect("live children").push(child.id());
-        Self { name: name.to_owned(), child, log: log.to_owned() }
+        let pid = spawn(command).id();
+        LIVE.lock().expect("live children").push(pid as i32);
+        Self { name: name.to_owned(), pid: pid as i32, log: log.to_owned(), end: None }
     }
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid as u32
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal; a child that has ended gets none.
     pub(crate) fn signal(&self, signal: i32) {
-        // SAFETY: kill has no memory effects; the child is not reaped, so the id is still its own.
-        let sent = unsafe { libc::kill(self.child.id() as i32, signal) };
-        assert_eq!(sent, 0, "signal {signal} to {}", self.name);
+        if self.end.is_none() {
+            // SAFETY: kill has no memory effects; the child is not reaped, its id is still its own.
+            let sent = unsafe { libc::kill(self.pid, signal) };
+            assert_eq!(sent, 0, "signal {signal} to {}", self.name);
+        }
     }
 
-    /// Its exit status, if it has ended.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("wait")
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<End> {
+        if self.end.is_none() {
+            self.end = reap(self.pid, libc::WNOHANG);
+        }
+        self.end
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<End> {
         let deadline = Instant::now() + timeout;
         loop {
-            let status = self.ended();
-            if status.is_some() || Instant::now() >= deadline {
-                return status;
+            let end = self.ended();
+            if end.is_some() || Instant::now() >= deadline {
+                return end;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -98,6 +115,11 @@ impl Process {
             self.signal(libc::SIGTERM);
             self.wait(Duration::from_secs(30));
         }
+    }
+
+    /// All that it has printed.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// The last 8 KiB of its output.
@@ -126,26 +148,46 @@ impl Process {
 }
 
 /// Children that are not reaped yet, so their ids are still their own.
-static LIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+static LIVE: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// Takes the exit status of a child, once.
+fn reap(pid: i32, options: i32) -> Option<End> {
+    let mut live = LIVE.lock().expect("live children");
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers, for which zeros are a value; wait4 fills it.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call; the child is ours and not reaped yet.
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, options, &raw mut usage) };
+    if reaped != pid {
+        return None;
+    }
+    live.retain(|live| *live != pid);
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    Some(End {
+        status: ExitStatus::from_raw(status),
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        peak_rss_kib: usage.ru_maxrss as u64,
+    })
+}
 
 /// Ends all children; for the end of this process, which drops no statics.
 pub(super) fn kill_all() {
-    for pid in LIVE.lock().map(|mut live| std::mem::take(&mut *live)).unwrap_or_default() {
-        // SAFETY: kill and waitpid with a null status have no memory effects.
-        unsafe {
-            libc::kill(pid as i32, libc::SIGKILL);
-            libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
-        }
+    let live = LIVE.lock().map(|live| live.clone()).unwrap_or_default();
+    for pid in live {
+        // SAFETY: kill has no memory effects; the child is not reaped, its id is still its own.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        reap(pid, 0);
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        LIVE.lock().expect("live children").retain(|pid| *pid != self.child.id());
         if self.ended().is_none() {
             // A frozen process dies of SIGKILL too.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.signal(libc::SIGKILL);
+            reap(self.pid, 0);
         }
         if std::thread::panicking() {
             eprintln!("--- {} ends ---\n{}", self.name, self.tail());

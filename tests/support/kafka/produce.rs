@@ -60,12 +60,12 @@ impl Expected {
     }
 }
 
-/// 2026-11-20T21:30:00Z: half an hour before the hour and three before midnight, so that a few
-/// hours of records cross both.
+/// 2026-11-20T21:30:00Z: half an hour before a full hour, two and a half before midnight, so that
+/// a few hours of records cross both.
 const FIRST_MS: i64 = 1_795_210_200_000;
 
 impl Bulk {
-    /// Records of 500 bytes, lz4, a step of 20 ms.
+    /// Records of 500 bytes, lz4, a step of 30 ms.
     pub(crate) fn new(topic: &str, partitions: i32, count: u64) -> Self {
         Self {
             topic: topic.to_owned(),
@@ -75,7 +75,7 @@ impl Bulk {
             compression: "lz4",
             first_sequence: 0,
             first_ms: FIRST_MS,
-            step_us: 20_000,
+            step_us: 30_000,
             rate: None,
         }
     }
