@@ -115,7 +115,7 @@ mod tests {
             beat.beat_at(origin);
         }
         ready();
-        tend(shared, tokio::time::sleep(WATCHDOG * 2)).await;
+        tend(shared, tokio::time::sleep(WATCHDOG * 5)).await;
         stopping();
     }
 
@@ -157,7 +157,7 @@ mod tests {
         assert!(statuses[0].contains("broker_reachable (no route to 10.0.0.1:9092)"));
         assert_eq!(statuses[0].lines().count(), 1);
         // At once, then at every half of its time; a busy machine delays some.
-        assert!((2..=5).contains(&watchdogs(&messages)), "{messages:?}");
+        assert!((2..=11).contains(&watchdogs(&messages)), "{messages:?}");
     }
 
     #[test]

@@ -260,7 +260,7 @@ async fn a_client_that_says_nothing_does_not_hold_up_the_end() {
     half.write_all(b"GET /livez HT").unwrap();
     // Both are accepted once a later request is answered.
     assert_eq!(server.get("/livez").await.code, 200);
-    tokio::time::timeout(Duration::from_secs(10), server.end()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.end()).await.unwrap();
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
 }
 
