@@ -23,7 +23,7 @@ fn topic_is_described(broker: &Broker) {
     let topic = "described";
     broker.create_topic(topic, 3, &[("cleanup.policy", "compact")]);
     let wanted = settings(broker, Protocol::Cooperative, "described-group", &[topic]);
-    let (_, edge, _lanes) = connect(&wanted, Arc::default());
+    let (_, edge, _lanes) = connect(&wanted);
     let record = RawRecord { key: Some(b"k".to_vec()), ..RawRecord::of("v") };
     broker.produce_raw(topic, &vec![record; 5]);
     let first = edge.topic_facts(topic, &[0, 2], Some(true)).expect("facts");
@@ -59,7 +59,7 @@ fn the_readable_end_is_that_of_the_isolation_level() {
     let broker = Broker::shared_v4();
     broker.create_topic("bounded", 2, &[]);
     let wanted = settings(broker, Protocol::Cooperative, "bounded-group", &["bounded"]);
-    let (_, edge, _lanes) = connect(&wanted, Arc::default());
+    let (_, edge, _lanes) = connect(&wanted);
     let names = [TopicPartition::new("bounded", 0), TopicPartition::new("bounded", 1)];
     broker.produce_many(&Bulk::new("bounded", 2, 20));
     broker.delete_records("bounded", 1, 4);
@@ -69,7 +69,7 @@ fn the_readable_end_is_that_of_the_isolation_level() {
     let found = edge.log_bounds(&names).expect("bounds");
     assert_eq!(found[&names[0]], bounds(0, 10));
     assert_eq!(found[&names[1]], bounds(4, 10));
-    let (_, all, _lanes) = connect_at(IsolationLevel::ReadUncommitted, &wanted, Arc::default());
+    let (_, all, _lanes) = connect_at(IsolationLevel::ReadUncommitted, &wanted);
     assert_eq!(all.log_bounds(&names).expect("bounds")[&names[0]], bounds(0, 15));
     transactions.commit();
     wait_until("the transaction's end", || {
@@ -180,7 +180,7 @@ fn records_arrive_as_they_were_sent() {
 /// Reads one Kafka partition to its end.
 fn read_all(broker: &Broker, topic: &str) -> Vec<Seen> {
     let wanted = settings(broker, Protocol::Kip848, &format!("{topic}-group"), &[topic]);
-    let (shared, edge, mut lanes) = connect(&wanted, Arc::default());
+    let (shared, edge, mut lanes) = connect(&wanted);
     edge.join().expect("joined");
     let partition = TopicPartition::new(topic, 0);
     wait_until("the assignment", || shared.held.lock().unwrap().contains_key(&partition));
@@ -214,7 +214,7 @@ fn a_waiting_lane_is_woken() {
     needs_servers!();
     let broker = Broker::shared_v4();
     let wanted = settings(broker, Protocol::Cooperative, "woken-group", &["woken"]);
-    let (_, _edge, mut lanes) = connect(&wanted, Arc::default());
+    let (_, _edge, mut lanes) = connect(&wanted);
     let waker = lanes[1].waker();
     let woken = Arc::new(Mutex::new(None));
     let at = Arc::clone(&woken);
@@ -243,8 +243,10 @@ fn the_end_lies_behind_control_records() {
     // Three records, four aborted ones and their marker.
     let end = TopicPartition::new("aborted", 0);
     let wanted = settings(broker, Protocol::Cooperative, "aborted-group", &["aborted"]);
-    let (shared, edge, mut lanes) = connect(&wanted, Arc::default());
-    wait_until("the abort", || edge.end_offsets(&[end.clone()]).unwrap()[&end] == Offset(8));
+    let (shared, edge, mut lanes) = connect(&wanted);
+    wait_until("the abort", || {
+        edge.end_offsets(std::slice::from_ref(&end)).unwrap()[&end] == Offset(8)
+    });
     edge.join().expect("joined");
     wait_until("the assignment", || shared.held.lock().unwrap().len() == 1);
     let epoch = shared.held.lock().unwrap()[&end];

@@ -39,7 +39,7 @@ fn retention_overtakes(protocol: Protocol) {
     let bulk = Bulk::new(&topic, 2, 20);
     broker.produce_many(&bulk);
     let wanted = settings(broker, protocol, &format!("{topic}-group"), &[&topic]);
-    let (shared, edge, mut lanes) = connect(&KafkaSettings { lanes: 1, ..wanted }, Arc::default());
+    let (shared, edge, mut lanes) = connect(&KafkaSettings { lanes: 1, ..wanted });
     edge.join().expect("joined");
     wait_until("the assignment", || shared.held.lock().unwrap().len() == 2);
     let held = shared.held.lock().unwrap().clone();
@@ -118,6 +118,8 @@ fn a_broker_that_dies_or_freezes_costs_only_time() {
         broker.kill();
         std::thread::sleep(Duration::from_secs(2));
         broker.start_again();
+        let told = &member.shared.brokers;
+        wait_until("down and up again", || *told.lock().unwrap() == [false, true]);
         broker.produce_many(&bulk.next());
         landed.expect(&[2_000; 4]);
         broker.freeze();
@@ -165,10 +167,8 @@ fn a_commit_that_hangs_stops_the_process() {
         assert!(started.elapsed() >= Duration::from_secs(3));
         assert_eq!(answers.try_recv().ok(), None, "the commit is still on its way");
         broker.thaw();
-        let stale = Epoch(epoch.0);
         let partition = TopicPartition::new(&*topic, 0);
         assert_eq!(member.edge.fence().current(&partition), None);
-        assert_eq!(stale, epoch);
         member.end();
     }
 }
@@ -215,7 +215,7 @@ fn a_commit_without_an_assignment_is_stale() {
     let broker = Broker::shared_v4();
     broker.create_topic("unassigned", 1, &[]);
     let wanted = settings(broker, Protocol::Cooperative, "unassigned-group", &["unassigned"]);
-    let (_, edge, _lanes) = connect(&wanted, Arc::default());
+    let (_, edge, _lanes) = connect(&wanted);
     let (sender, answers) = channel();
     let partition = TopicPartition::new("unassigned", 0);
     let request =
