@@ -7,5 +7,6 @@ mod support;
 
 mod harness;
 mod house;
+mod kafka_edge;
 mod oracle;
 mod s3_store;
