@@ -1,1 +1,73 @@
-//! (being written)
+//! The subcommands, one file each, and the exit codes that they share.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done: a signal ended the run and all that was read has landed, or the goal was reached |
+//! | 1 | an error that the message explains |
+//! | 2 | the command line or the configuration is wrong |
+//! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
+//! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
+//! | 5 | `check` could not reach a server |
+//! | 70 | stopped hard, so that no commit could outlive its assignment; nothing is lost |
+//! | 130 | a second signal; nothing is lost |
+
+#![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
+
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, ConfigErrors, Settings};
+
+const WRONG_CONFIGURATION: u8 = 2;
+
+/// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Consume as a member of the group until SIGTERM or SIGINT
+    Run(run::RunArgs),
+}
+
+/// Where the configuration is.
+#[derive(clap::Args)]
+struct ConfigArgs {
+    /// The TOML file; environment variables KAFKA_S3_SINK__SECTION__KEY override it
+    #[arg(long, value_name = "FILE", env = "KAFKA_S3_SINK_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Loads the settings, or says all that is wrong with them.
+    fn load(&self) -> Result<Settings, ConfigErrors> {
+        config::load(self.config.as_deref().map(Path::new), config::environment())
+    }
+}
+
+/// Runs the subcommand that the command line names.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+    }
+}
+
+/// Prints all that is wrong with the configuration.
+fn wrong_configuration(errors: &ConfigErrors) -> ExitCode {
+    eprintln!("{errors}");
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+/// Prints an error with its causes.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

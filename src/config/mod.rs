@@ -1,8 +1,87 @@
 //! From one TOML file and the environment to checked `Settings`.
+//!
+//! ```text
+//! source (file, env) --Tree--> walk (schema, value, rules) --Parts--> cross --> assemble
+//! ```
+//! `cli` calls `load`; all other rooms see `Settings` alone. Every error is found before any is
+//! told, and each names its place, its key, what is wrong and what is allowed.
 
+mod assemble;
+mod cross;
+mod error;
+mod example;
+mod librdkafka;
+mod machine;
+mod overlap;
+mod render;
+mod rules;
+mod schema;
 mod settings;
+mod source;
+mod suggest;
+mod units;
+mod value;
+mod values;
+mod walk;
+mod warnings;
 
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use example::complete_example;
+pub use schema::{Check, Fallback, KeySpec, Kind, ListCheck, SECTIONS, SectionSpec};
 pub use settings::{
     Assignor, GroupProtocol, HttpSettings, KafkaSettings, LogFormat, LogSettings, MemorySettings,
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
 };
+pub use source::environment;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use machine::Machine;
+use source::File;
+
+/// Reads the file, if there is one, and the environment above it (see `environment`).
+pub fn load(
+    path: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, ConfigErrors> {
+    let Some(path) = path else { return from_layers(None, env, Machine::read()) };
+    let name: Arc<str> = path.display().to_string().into();
+    let text = read(path, &name).map_err(|error| ConfigErrors::from(vec![error]))?;
+    from_layers(Some(&File { name, text: &text }), env, Machine::read())
+}
+
+/// Reads a text that stands for a file of that name.
+pub fn load_str(
+    name: &str,
+    text: &str,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, ConfigErrors> {
+    from_layers(Some(&File { name: name.into(), text }), env, Machine::read())
+}
+
+fn from_layers(
+    file: Option<&File<'_>>,
+    env: impl Iterator<Item = (String, String)>,
+    machine: Machine,
+) -> Result<Settings, ConfigErrors> {
+    let mut errors = Vec::new();
+    let tree = source::read(file, env, &mut errors)?;
+    let parts = walk::walk(&tree, &mut errors);
+    cross::check(&parts, &mut errors);
+    if errors.is_empty() { Ok(assemble::settings(&parts, machine)) } else { Err(errors.into()) }
+}
+
+fn read(path: &Path, name: &Arc<str>) -> Result<String, ConfigError> {
+    let unreadable = |reason: String| ConfigError::Unreadable { file: Arc::clone(name), reason };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
+        let place = Place::Line { file: Arc::clone(name), line, column: 1 };
+        ConfigError::NotToml { place, reason: "the line is not UTF-8".to_owned() }
+    })
+}

@@ -1,1 +1,29 @@
-//! (being written)
+//! The driver: what the edges bring goes into the lanes' pipelines, what those ask for is done.
+//!
+//! ```text
+//! kafka group thread --assigned, revoking--> lanes <--facts-- resolver (group, broker, bucket)
+//! fetch queues       --records, ends-------> lanes --commits--> kafka committer thread
+//!                                            lanes --puts, heads--> s3 on the tokio runtime
+//! ```
+//! One thread a lane owns its Kafka partitions; no lock is on the way of a record.
+
+#![allow(clippy::disallowed_methods, reason = "the daemon is where time comes from")]
+
+mod clock;
+mod error;
+mod goal;
+mod group;
+mod inbox;
+mod lane;
+mod memory;
+mod news;
+mod observe;
+mod resolver;
+mod run;
+mod shutdown;
+mod start;
+mod uploads;
+mod watch;
+
+pub use error::DaemonError;
+pub use run::{Outcome, RunOptions, run};

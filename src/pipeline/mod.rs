@@ -1,1 +1,41 @@
-//! (being written)
+//! The pure middle: records in, actions out; no IO, no clock, no randomness.
+//!
+//! `daemon` feeds it what the edges saw (`handle_*`, always with the time) and executes what it
+//! asks for (`poll_action`), so that the same code runs in production and in a simulated world.
+//!
+//! ```text
+//! record > decode > route > batch (encode) > rotate > flight (pin, claim, put, commit)
+//! ```
+
+mod action;
+mod backoff;
+mod batch;
+mod decode;
+mod encode;
+mod flight;
+mod intake;
+mod key;
+mod layout;
+mod ledger;
+mod line;
+mod metadata;
+mod partition;
+mod pin;
+mod resolve;
+mod rotate;
+mod route;
+mod sink;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Event, Fault, Moment, StopReason, Ticket};
+pub use decode::InvalidReason;
+pub use encode::state_bytes;
+pub use key::{dead_letter_key, object_key, topic_prefix};
+pub use layout::layout_hash;
+pub use metadata::hash_text;
+pub use pin::{Mark, Metadata, Pin, decode_metadata, encode_metadata};
+pub use rotate::RotationReason;
+pub use sink::{Sink, SinkSettings};
+pub use snapshot::{Counters, PartitionSnapshot};

@@ -109,24 +109,27 @@ impl fmt::Display for Epoch {
 #[serde(transparent)]
 pub struct TimestampMs(pub i64);
 
+/// Takes one header: its name, then its value (null is `None`).
+pub type HeaderVisitor<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
+
 /// Lends the headers of a record one after the other: name, then value (null is `None`).
 ///
 /// Headers are asked for only by dead letters and the envelope, so they stay where the client
 /// library holds them until then.
 pub trait HeaderSource {
     /// Calls `visit` once a header, in the order of the record.
-    fn for_each(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>));
+    fn for_each(&self, visit: HeaderVisitor<'_>);
 }
 
 /// No headers.
 pub struct NoHeaders;
 
 impl HeaderSource for NoHeaders {
-    fn for_each(&self, _visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) {}
+    fn for_each(&self, _visit: HeaderVisitor<'_>) {}
 }
 
 impl HeaderSource for Vec<(Vec<u8>, Option<Vec<u8>>)> {
-    fn for_each(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    fn for_each(&self, visit: HeaderVisitor<'_>) {
         for (name, value) in self {
             visit(name, value.as_deref());
         }

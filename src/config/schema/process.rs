@@ -1,0 +1,77 @@
+//! `[memory]`, `[http]`, `[log]` and `[shutdown]`.
+
+use super::{Fallback, HOUR, KeySpec, Kind, MIB, SECOND, SectionSpec};
+use crate::config::rules::process as rules;
+
+/// What librdkafka, the SDK and one small batch need in any case.
+pub(in crate::config) const MIN_MEMORY: u64 = 32 * MIB;
+
+pub(super) const MEMORY: SectionSpec = SectionSpec {
+    name: "memory",
+    doc: "One budget for the whole process.",
+    by_topic: false,
+    keys: &[KeySpec {
+        path: "memory.limit",
+        kind: Kind::Size { min: MIN_MEMORY, max: 1 << 50 },
+        fallback: Fallback::Machine("half of the container's or the machine's memory", r#""2GiB""#),
+        doc: "The resident size to stay below. Near it the largest batches are put early, at it \
+              reading pauses.",
+    }],
+};
+
+pub(super) const HTTP: SectionSpec = SectionSpec {
+    name: "http",
+    doc: "Metrics, health and status.",
+    by_topic: false,
+    keys: &[
+        KeySpec {
+            path: "http.listen",
+            kind: Kind::Text(rules::listen),
+            fallback: Fallback::Value(r#""127.0.0.1:9464""#),
+            doc: "Address and port, or \"off\". Port 0 picks a free one and logs it. Never open \
+                  it to the internet.",
+        },
+        KeySpec {
+            path: "http.token_file",
+            kind: Kind::Text(rules::file),
+            fallback: Fallback::Unset(r#""/run/credentials/token""#),
+            doc: "A file whose first line is a bearer token that every path but /livez and \
+                  /readyz wants.",
+        },
+    ],
+};
+
+pub(super) const LOG: SectionSpec = SectionSpec {
+    name: "log",
+    doc: "What is logged, and how.",
+    by_topic: false,
+    keys: &[
+        KeySpec {
+            path: "log.level",
+            kind: Kind::Text(rules::level),
+            fallback: Fallback::Value(r#""info""#),
+            doc: "off, error, warn, info, debug or trace; by target too, as in \
+                  \"info,kafka_s3_sink::s3=debug\".",
+        },
+        KeySpec {
+            path: "log.format",
+            kind: Kind::Choice(&["text", "json"]),
+            fallback: Fallback::Value(r#""text""#),
+            doc: "text for people, json for collectors.",
+        },
+    ],
+};
+
+pub(super) const SHUTDOWN: SectionSpec = SectionSpec {
+    name: "shutdown",
+    doc: "Stopping on SIGTERM or SIGINT.",
+    by_topic: false,
+    keys: &[KeySpec {
+        path: "shutdown.timeout",
+        kind: Kind::Duration { min: SECOND, max: HOUR, off: false },
+        fallback: Fallback::Value(r#""30s""#),
+        doc: "How long it may take to put open batches, commit and leave the group. What is not \
+              done then is done by the next start; nothing is lost. Keep it below the service \
+              manager's own limit.",
+    }],
+};

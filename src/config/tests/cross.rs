@@ -1,0 +1,118 @@
+//! Keys that do not go together.
+
+use super::*;
+
+#[test]
+fn dead_letters_stand_beside_every_table() {
+    let cases = [
+        ("prefix = \"raw\"\ndead_letter_prefix = \"raw\"", "10:1", "lies inside layout.prefix"),
+        (
+            "prefix = \"raw\"\ndead_letter_prefix = \"raw/dead\"",
+            "10:1",
+            "lies inside layout.prefix",
+        ),
+        ("dead_letter_prefix = \"d\"\nprefix = \"d/raw\"", "9:1", "\"d\" holds layout.prefix"),
+        ("prefix = \"dead-letters\"", "9:1", "\"dead-letters\" lies inside layout.prefix"),
+        ("dead_letter_prefix = \"orders\"", "9:1", "\"orders\" lies inside \"orders\", the table"),
+        ("dead_letter_prefix = \"orders/x\"", "9:1", "lies inside \"orders\", the table of topic"),
+        ("dead_letter_prefix = \"clicks.x\"", "9:1", "lies inside \"clicks.x\", the table of"),
+    ];
+    for (lines, place, expected) in cases {
+        let error = only(&format!("[layout]\n{lines}"));
+        assert!(error.starts_with(&format!("sink.toml:{place}: layout.")), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    good(&with("[layout]\nprefix = \"raw\"\ndead_letter_prefix = \"raw-dead\""));
+    good(&with("[layout]\nprefix = \"a/raw\"\ndead_letter_prefix = \"a/dead\""));
+    good(&with("[layout]\ndead_letter_prefix = \"orders2\""));
+}
+
+#[test]
+fn a_topic_with_the_name_of_the_default_root() {
+    let text = LEAST.replace("\"orders\"", "\"dead-letters\"");
+    assert_eq!(
+        report(&text),
+        [
+            "sink.toml:4:1: layout.dead_letter_prefix: \"dead-letters\" lies inside \"dead-letters\", \
+          the table of topic \"dead-letters\", where Athena would read it; choose another, or give \
+          the tables a layout.prefix of their own"
+        ]
+    );
+    good(&format!("{text}[layout]\nprefix = \"raw\""));
+    let all = LEAST.replace("\"orders\"", "\"^.*\"");
+    assert!(report(&all)[0].contains("the table of topic \"dead-letters\""));
+}
+
+#[test]
+fn a_topics_own_roots_stand_beside_the_others_tables() {
+    let raw = "[layout]\nprefix = \"raw\"\n";
+    let cases = [
+        ("[topic.\"clicks.a\".layout]\nprefix = \"raw/orders\"", "lies inside \"raw/orders\", the"),
+        (
+            "[topic.\"clicks.a\".layout]\nprefix = \"raw/orders/x\"",
+            "lies inside \"raw/orders\", the",
+        ),
+        (
+            "[topic.orders.layout]\ndead_letter_prefix = \"raw/x\"",
+            "lies inside layout.prefix \"raw\"",
+        ),
+        ("[topic.orders.layout]\nprefix = \"dead-letters\"", "lies inside layout.prefix"),
+        ("[topic.orders.layout]\nprefix = \"dead-letters/x\"", "holds layout.prefix"),
+        (
+            "[topic.\"clicks.a\".layout]\nprefix = \"o\"\n[topic.orders.layout]\nprefix = \"o/clicks.a\"",
+            "lies inside \"o/clicks.a\", the table of topic \"clicks.a\"",
+        ),
+    ];
+    for (more, expected) in cases {
+        let error = only(&format!("{raw}{more}"));
+        assert!(error.contains(expected), "{error}");
+    }
+    good(&with(&format!("{raw}[topic.orders.layout]\nprefix = \"raw/sub\"")));
+    good(&with(&format!("{raw}[topic.orders.layout]\nprefix = \"other\"")));
+}
+
+#[test]
+fn levels_are_those_of_the_compression() {
+    let cases = [
+        ("compression_level = 10", "10 is not between 1 and 9, gzip's levels"),
+        (
+            "compression_level = 1\ncompression = \"none\"",
+            "has no effect with compression = \"none\"",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let error = only(&format!("[layout]\n{lines}"));
+        let expected = format!("sink.toml:9:1: layout.compression_level: {expected}");
+        assert_eq!(error, expected);
+    }
+    good(&with("[layout]\ncompression = \"zstd\"\ncompression_level = 19"));
+}
+
+#[test]
+fn a_kms_key_wants_kms() {
+    let text = |more: &str| LEAST.replace("[s3]", &format!("[s3]\nkms_key_id = \"k\"\n{more}"));
+    let expected = "sink.toml:7:1: s3.kms_key_id: has no effect without server_side_encryption = \
+                    \"aws:kms\" or \"aws:kms:dsse\"";
+    assert_eq!(report(&text("")), [expected]);
+    assert_eq!(report(&text("server_side_encryption = \"AES256\"")), [expected]);
+    good(&text("server_side_encryption = \"aws:kms:dsse\""));
+    // One error about the word is enough.
+    assert_eq!(report(&text("server_side_encryption = \"kms\"")).len(), 1);
+}
+
+#[test]
+fn what_is_wrong_by_itself_is_not_compared() {
+    assert_eq!(report(&with("[layout]\nprefix = \"dead-letters/\"")).len(), 1);
+    assert_eq!(report(&with("[layout]\ncompression = \"lz4\"\ncompression_level = 12")).len(), 1);
+    let text = LEAST.replace("\"orders\"", "\"or ders\"");
+    assert_eq!(report(&format!("{text}[topic.orders.rotation]\nmax_age = \"5m\"")).len(), 1);
+}
+
+#[test]
+fn what_topics_inherit_is_told_once() {
+    let error = report(&with(
+        "[layout]\nprefix = \"raw\"\ndead_letter_prefix = \"raw/x\"\ncompression_level = 10\n\
+         [topic.orders.rotation]\nmax_age = \"1m\"\n[topic.\"clicks.a\".rotation]\nmax_age = \"1m\"",
+    ));
+    assert_eq!(error.len(), 2, "{error:#?}");
+}

@@ -1,0 +1,33 @@
+//! The process's clocks: the monotonic one that the pipeline is told, and the wall's for people.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::pipeline::Moment;
+use crate::record::TimestampMs;
+
+/// Counts from the start of the process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    pub(super) fn now(self) -> Moment {
+        Moment(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The wall clock's time at a moment of this clock.
+    pub(super) fn wall(self, at: Moment) -> TimestampMs {
+        let ago = i64::try_from(self.now().since(at).as_millis()).unwrap_or(i64::MAX);
+        TimestampMs(wall_now().saturating_sub(ago))
+    }
+}
+
+/// Milliseconds since 1970 by the wall clock.
+pub(super) fn wall_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

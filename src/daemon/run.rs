@@ -1,0 +1,222 @@
+//! One run of the sink, from the first connection to the last commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::error::DaemonError;
+use super::goal::Goals;
+use super::group::{Held, Listener};
+use super::inbox::{LaneHandle, LaneInput};
+use super::memory::Budget;
+use super::news::News;
+use super::shutdown::{Signals, shut_down};
+use super::start::{self, Lanes};
+use crate::config::Settings;
+use crate::kafka::{EdgeOptions, FetchMemory, KafkaEdge, exit_now};
+use crate::s3::Store;
+use crate::telemetry::{Metrics, Status, http, systemd};
+
+/// How often the end of `--until-end` is looked for beside the news that tell of it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a member without Kafka partitions waits for some before it has reached its end.
+const EMPTY_FOR: Duration = Duration::from_secs(2);
+
+/// What a run was asked for on the command line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// End once everything that was there at the start is in S3 and committed.
+    pub until_end: bool,
+}
+
+/// How a run ended, if nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A signal ended it, or `--until-end` was reached; all that was read has landed.
+    Done,
+    /// A signal ended it, and the deadline passed before all had landed; the pins say where the
+    /// next run goes on.
+    DeadlinePassed,
+    /// `--until-end` landed all but the Kafka partitions that stopped.
+    SomeStopped,
+}
+
+/// What lives as long as the run.
+pub(super) struct World {
+    pub(super) settings: Settings,
+    pub(super) runtime: Runtime,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) status: Arc<Status>,
+    pub(super) held: Held,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// Runs the sink until a signal, the goal, or an error ends it.
+pub fn run(settings: Settings, options: RunOptions) -> Result<Outcome, DaemonError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("s3")
+        .enable_all()
+        .build()
+        .map_err(|error| DaemonError::Machine("no runtime", error))?;
+    let world = World {
+        settings,
+        runtime,
+        metrics: Arc::new(Metrics::new()),
+        status: Arc::new(Status::new()),
+        held: Held::default(),
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let mut signals = Signals::listen(&world.runtime)?;
+    let outcome = run_in(&world, options, &mut signals);
+    world.stop.store(true, Ordering::Release);
+    // Uploads that are still on their way are the next owner's by their pins.
+    world.runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+fn run_in(
+    world: &World,
+    options: RunOptions,
+    signals: &mut Signals,
+) -> Result<Outcome, DaemonError> {
+    let _http = serve_http(world)?;
+    let Some((store, conditional)) = start::open_store(world, signals)? else {
+        return Ok(Outcome::Done);
+    };
+    let (news, mut heard) = unbounded_channel();
+    let listener = Arc::new(Listener::new(
+        world.held.clone(),
+        Arc::clone(&world.metrics),
+        Arc::clone(&world.status),
+        news.clone(),
+    ));
+    let budget = Budget::of(world.settings.memory.limit);
+    let (edge, consumers) = connect(world, &listener, budget)?;
+    let Some(goals) = start::goals(world, &edge, options, signals)? else {
+        return Ok(Outcome::Done);
+    };
+    let lanes = Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget };
+    let handles = lanes.start(world, consumers)?;
+    listener.set_lanes(handles.clone());
+    edge.join()?;
+    systemd::ready();
+    let goals = options.until_end.then_some(&*goals);
+    let end = world.runtime.block_on(wait_for_end(world, goals, &mut heard, signals));
+    finish(world, &edge, &handles, heard, signals, end)
+}
+
+/// Serves the endpoints and systemd until the runtime goes.
+fn serve_http(world: &World) -> Result<(), DaemonError> {
+    world.metrics.set_memory_budget(world.settings.memory.limit);
+    let (metrics, status) = (Arc::clone(&world.metrics), Arc::clone(&world.status));
+    let forever = std::future::pending();
+    world.runtime.block_on(http::serve(&world.settings.http, metrics, status, forever))?;
+    let status = Arc::clone(&world.status);
+    world.runtime.spawn(systemd::tend(status, std::future::pending()));
+    Ok(())
+}
+
+fn connect(
+    world: &World,
+    listener: &Arc<Listener>,
+    budget: Budget,
+) -> Result<(KafkaEdge, Vec<crate::kafka::LaneConsumer>), DaemonError> {
+    let settings = &world.settings.kafka;
+    let lanes = settings.lanes.max(1);
+    let connected = KafkaEdge::connect(EdgeOptions {
+        settings,
+        isolation: world.settings.topics.default.layout.isolation_level,
+        memory: FetchMemory { bytes: budget.fetch },
+        lanes,
+        assign_lane: Arc::new(move |partition| super::group::lane_of(partition, lanes)),
+        listener: listener.clone(),
+        hard_stop: exit_now(),
+    });
+    Ok(connected?)
+}
+
+/// Why the main loop ended.
+enum End {
+    Signal,
+    Reached(Outcome),
+    Fatal(String),
+}
+
+async fn wait_for_end(
+    world: &World,
+    goals: Option<&Goals>,
+    news: &mut UnboundedReceiver<News>,
+    signals: &mut Signals,
+) -> End {
+    let mut empty_since = None;
+    loop {
+        tokio::select! {
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping: what was read lands and is committed");
+                return End::Signal;
+            }
+            heard = news.recv() => if let Some(News::Fatal(message)) = heard {
+                return End::Fatal(message);
+            },
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let reached = goals.and_then(|goals| reached(world, goals, &mut empty_since));
+        if let Some(outcome) = reached {
+            return End::Reached(outcome);
+        }
+    }
+}
+
+/// Whether all that is held now has reached its goal.
+fn reached(world: &World, goals: &Goals, empty_since: &mut Option<Instant>) -> Option<Outcome> {
+    let holdings = world.held.lock();
+    if !holdings.answered {
+        return None;
+    }
+    if holdings.held.is_empty() {
+        let since = empty_since.get_or_insert_with(Instant::now);
+        return (since.elapsed() >= EMPTY_FOR).then_some(Outcome::Done);
+    }
+    *empty_since = None;
+    let held: Vec<_> = holdings.held.iter().map(|(at, epoch)| (at.clone(), *epoch)).collect();
+    let is_through = |key: &(_, _)| {
+        holdings.reached.contains(key)
+            || holdings.stopped.contains(key)
+            || goals.of(&key.0).is_none()
+    };
+    if !held.iter().all(is_through) {
+        return None;
+    }
+    let stopped = held.iter().any(|key| holdings.stopped.contains(key));
+    Some(if stopped { Outcome::SomeStopped } else { Outcome::Done })
+}
+
+fn finish(
+    world: &World,
+    edge: &KafkaEdge,
+    lanes: &[LaneHandle],
+    news: UnboundedReceiver<News>,
+    signals: &mut Signals,
+    end: End,
+) -> Result<Outcome, DaemonError> {
+    world.status.shutting_down();
+    systemd::stopping();
+    let outcome = match end {
+        End::Fatal(message) => return Err(DaemonError::Fatal(message)),
+        End::Reached(outcome) => outcome,
+        End::Signal => Outcome::Done,
+    };
+    signals.exit_on_the_next(&world.runtime);
+    let in_time = shut_down(world, edge, lanes, news);
+    for lane in lanes {
+        lane.send(LaneInput::End);
+    }
+    Ok(if in_time { outcome } else { Outcome::DeadlinePassed })
+}
+
+/// The store and whether it honours conditional puts.
+pub(super) type OpenStore = (Store, bool);

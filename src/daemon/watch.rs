@@ -1,0 +1,91 @@
+//! What is looked at from time to time: the ends of the logs, for the lags, and the topics' ids,
+//! for a topic that was deleted and made again while we run. A thread of its own, for it blocks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::group::Held;
+use super::inbox::{LaneHandle, LaneInput};
+use super::memory::Watcher;
+use crate::kafka::KafkaEdge;
+use crate::record::{Offset, TopicPartition};
+use crate::telemetry::memory::resident_bytes;
+
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+const ENDS_EVERY: Duration = Duration::from_secs(5);
+const TOPIC_IDS_EVERY: Duration = Duration::from_secs(15);
+
+/// The ends of the logs as last asked.
+#[derive(Clone, Default)]
+pub(super) struct LogEnds(Arc<Mutex<HashMap<TopicPartition, Offset>>>);
+
+impl LogEnds {
+    pub(super) fn of(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied()
+    }
+
+    fn set(&self, ends: HashMap<TopicPartition, Offset>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+}
+
+/// Looks after the cluster's side of things.
+pub(super) struct ClusterWatch {
+    pub(super) edge: KafkaEdge,
+    pub(super) held: Held,
+    pub(super) lanes: Vec<LaneHandle>,
+    pub(super) ends: LogEnds,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl ClusterWatch {
+    pub(super) fn start(self) -> std::io::Result<()> {
+        std::thread::Builder::new().name("watch".to_owned()).spawn(move || self.run()).map(drop)
+    }
+
+    fn run(self) {
+        let (mut ends_at, mut ids_at) = (Instant::now(), Instant::now());
+        while !self.stop.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(200));
+            if ends_at.elapsed() >= ENDS_EVERY {
+                self.look_at_ends();
+                ends_at = Instant::now();
+            }
+            if ids_at.elapsed() >= TOPIC_IDS_EVERY {
+                self.look_at_topic_ids();
+                ids_at = Instant::now();
+            }
+        }
+    }
+
+    fn look_at_ends(&self) {
+        let held: Vec<_> = self.held.by_topic().into_values().flatten().collect();
+        // Without an answer the last ends stand: an unreachable broker is told elsewhere.
+        if let Ok(ends) = self.edge.end_offsets(&held) {
+            self.ends.set(ends.into_iter().collect());
+        }
+    }
+
+    fn look_at_topic_ids(&self) {
+        for topic in self.held.by_topic().into_keys() {
+            let Ok(id) = self.edge.topic_id(&topic) else { continue };
+            let id: Arc<str> = id.into();
+            for lane in &self.lanes {
+                lane.send(LaneInput::TopicId(topic.clone(), id.clone()));
+            }
+        }
+    }
+}
+
+/// Looks after the memory; a thread of its own, for the cluster's may block for long.
+pub(super) fn watch_memory(mut watcher: Watcher, stop: Arc<AtomicBool>) -> std::io::Result<()> {
+    let run = move || {
+        while !stop.load(Ordering::Acquire) {
+            std::thread::sleep(MEMORY_EVERY);
+            watcher.look(resident_bytes().unwrap_or(0));
+        }
+    };
+    std::thread::Builder::new().name("memory".to_owned()).spawn(run).map(drop)
+}

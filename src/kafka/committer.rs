@@ -1,0 +1,247 @@
+//! The one thread that commits, with one merged request in flight.
+//!
+//! Lanes feed it; the coordinator's answer goes back to the lane that asked. What waits while a
+//! request is in flight travels together in the next one. librdkafka starts no Kafka partition
+//! and finishes no rebalance while a commit is outstanding, and looks again when the count is
+//! zero: with one at a time it is zero between any two.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rdkafka::bindings as c;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::fence::Fence;
+use super::native::{self, Client, Entry, PartitionList, Queue};
+use crate::record::{CommitError, CommitRequest, Epoch, TopicPartition};
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitOutcome {
+    /// The Kafka partition.
+    pub partition: TopicPartition,
+    /// The assignment that the request belonged to.
+    pub epoch: Epoch,
+    /// Whether it is stored.
+    pub result: Result<(), CommitError>,
+}
+
+/// Called on the committer's thread, once a request; it must not block.
+pub type CommitDone = Arc<dyn Fn(CommitOutcome) + Send + Sync>;
+
+/// Requests on their way to the committer.
+pub(super) type CommitJob = (Vec<CommitRequest>, CommitDone);
+
+/// How often the thread looks whether it shall end.
+const TICK: Duration = Duration::from_millis(200);
+
+pub(super) struct Committer {
+    pub(super) client: Arc<Client>,
+    pub(super) fence: Arc<Fence>,
+    pub(super) jobs: Receiver<CommitJob>,
+    pub(super) stopping: Arc<AtomicBool>,
+}
+
+impl Committer {
+    /// Runs until the edge is gone or stops.
+    pub(super) fn run(self) {
+        let replies = Queue::new(&self.client);
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match self.jobs.recv_timeout(TICK) {
+                    Ok(job) => enqueue(&mut waiting, job),
+                    Err(RecvTimeoutError::Timeout) if self.stopping() => return,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            while let Ok(job) = self.jobs.try_recv() {
+                enqueue(&mut waiting, job);
+            }
+            self.commit_round(&replies, take_round(&mut waiting));
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Sends one merged request and hands its answer on.
+    fn commit_round(&self, replies: &Queue, round: Vec<(CommitRequest, CommitDone)>) {
+        let (requests, dones): (Vec<_>, Vec<_>) = round.into_iter().unzip();
+        let mut callers: HashMap<TopicPartition, CommitDone> =
+            requests.iter().map(|r| r.partition.clone()).zip(dones).collect();
+        let mut tell = |request: &CommitRequest, result| {
+            if let Some(done) = callers.remove(&request.partition) {
+                done(outcome(request, result));
+            }
+        };
+        let admission = self.fence.admit(requests);
+        for request in &admission.stale {
+            tell(request, Err(CommitError::Stale));
+        }
+        if admission.admitted.is_empty() {
+            return;
+        }
+        let answer = self.send(replies, &admission.admitted);
+        // First the fence, so that a revoke goes on, then those who asked.
+        self.fence.answered(admission.admitted.iter().map(|request| &request.partition));
+        for request in &admission.admitted {
+            tell(request, result_of(request, &answer));
+        }
+    }
+
+    /// Sends the request and waits for its answer, however long that takes: an answer always
+    /// comes, and until then the request may still be stored.
+    fn send(&self, replies: &Queue, requests: &[CommitRequest]) -> Result<Vec<Entry>, CommitError> {
+        let mut list = PartitionList::new(requests.len());
+        for request in requests {
+            list.push(&request.partition, request.offset.0, request.metadata.as_bytes());
+        }
+        // SAFETY: client, list and queue outlive the call; librdkafka copies the list.
+        let sent = unsafe {
+            c::rd_kafka_commit_queue(
+                self.client.ptr(),
+                list.ptr(),
+                replies.ptr(),
+                None,
+                std::ptr::null_mut(),
+            )
+        };
+        native::check_code(sent).map_err(CommitError::Retry)?;
+        loop {
+            match replies.poll(TICK) {
+                Some(event) if event.kind() == c::RD_KAFKA_EVENT_OFFSET_COMMIT => {
+                    let entries = event.entries();
+                    return if entries.is_empty() {
+                        native::check_code(event.error()).map_err(CommitError::Retry)?;
+                        Err(CommitError::Retry("an answer without Kafka partitions".into()))
+                    } else {
+                        Ok(entries)
+                    };
+                }
+                Some(_) => {}
+                None if self.stopping() => {
+                    return Err(CommitError::Retry("the client is stopping".into()));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn enqueue(waiting: &mut VecDeque<(CommitRequest, CommitDone)>, (requests, done): CommitJob) {
+    waiting.extend(requests.into_iter().map(|request| (request, Arc::clone(&done))));
+}
+
+/// Takes the oldest request of every Kafka partition; a later one waits for its answer.
+fn take_round(
+    waiting: &mut VecDeque<(CommitRequest, CommitDone)>,
+) -> Vec<(CommitRequest, CommitDone)> {
+    let mut seen = HashSet::new();
+    let (round, rest) = std::mem::take(waiting)
+        .into_iter()
+        .partition(|(request, _)| seen.insert(request.partition.clone()));
+    *waiting = rest;
+    let round: VecDeque<_> = round;
+    round.into()
+}
+
+fn outcome(request: &CommitRequest, result: Result<(), CommitError>) -> CommitOutcome {
+    CommitOutcome { partition: request.partition.clone(), epoch: request.epoch, result }
+}
+
+fn result_of(
+    request: &CommitRequest,
+    answer: &Result<Vec<Entry>, CommitError>,
+) -> Result<(), CommitError> {
+    let entries = answer.as_ref().map_err(Clone::clone)?;
+    let entry = entries.iter().find(|entry| entry.partition == request.partition);
+    let entry = entry.ok_or_else(|| CommitError::Retry("not answered".into()))?;
+    classify(entry.error)
+}
+
+/// What a code of the coordinator or the client means for the one who asked. Only what can
+/// never succeed is permanent; an unknown code is tried again.
+fn classify(code: i32) -> Result<(), CommitError> {
+    let text = || native::describe(code);
+    match Code::try_from(code) {
+        Ok(Code::RD_KAFKA_RESP_ERR_NO_ERROR) => Ok(()),
+        Ok(
+            Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID
+            | Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
+            | Code::RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH
+            | Code::RD_KAFKA_RESP_ERR__FENCED
+            | Code::RD_KAFKA_RESP_ERR__FATAL,
+        ) => Err(CommitError::Fenced(text())),
+        Ok(
+            Code::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE
+            | Code::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE
+            | Code::RD_KAFKA_RESP_ERR_INVALID_GROUP_ID
+            | Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+            | Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        ) => Err(CommitError::Permanent(text())),
+        _ => Err(CommitError::Retry(text())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Offset;
+
+    fn request(partition: i32, offset: i64) -> CommitRequest {
+        CommitRequest {
+            partition: TopicPartition::new("t", partition),
+            epoch: Epoch(1),
+            offset: Offset(offset),
+            metadata: String::new(),
+        }
+    }
+
+    fn taken(round: &[(CommitRequest, CommitDone)]) -> Vec<(i32, i64)> {
+        round.iter().map(|(r, _)| (r.partition.partition, r.offset.0)).collect()
+    }
+
+    #[test]
+    fn a_round_holds_one_request_a_kafka_partition_in_order() {
+        let done: CommitDone = Arc::new(|_| {});
+        let mut waiting = VecDeque::new();
+        enqueue(&mut waiting, (vec![request(0, 1), request(1, 1)], Arc::clone(&done)));
+        enqueue(&mut waiting, (vec![request(0, 2), request(2, 1), request(0, 3)], done));
+        assert_eq!(taken(&take_round(&mut waiting)), [(0, 1), (1, 1), (2, 1)]);
+        assert_eq!(taken(&take_round(&mut waiting)), [(0, 2)]);
+        assert_eq!(taken(&take_round(&mut waiting)), [(0, 3)]);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn codes_say_what_to_do() {
+        assert_eq!(classify(0), Ok(()));
+        let retry = [
+            Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+            Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+            Code::RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH,
+            Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+            Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+            Code::RD_KAFKA_RESP_ERR__WAIT_COORD,
+            Code::RD_KAFKA_RESP_ERR__TRANSPORT,
+            Code::RD_KAFKA_RESP_ERR__TIMED_OUT,
+            Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        ];
+        for code in retry {
+            assert!(matches!(classify(code as i32), Err(CommitError::Retry(_))), "{code:?}");
+        }
+        // A code that only a later broker knows.
+        assert!(matches!(classify(9_999), Err(CommitError::Retry(_))));
+        let fenced = Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID as i32;
+        assert!(matches!(classify(fenced), Err(CommitError::Fenced(_))));
+        let permanent = Code::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE as i32;
+        assert!(matches!(classify(permanent), Err(CommitError::Permanent(_))));
+    }
+}

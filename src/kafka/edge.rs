@@ -1,0 +1,231 @@
+//! The handle of the whole edge: connects, joins, commits, asks, leaves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::bindings as c;
+
+use super::committer::{CommitDone, CommitJob, CommitOutcome, Committer};
+use super::facts::{self, LogBounds};
+use super::fence::Fence;
+use super::group::{Group, HardStop};
+use super::lane::{LaneConsumer, LaneShared};
+use super::native::{self, Client, PartitionList, Queue};
+use super::{AssignLane, GroupListener, KafkaError, properties};
+use crate::config::KafkaSettings;
+use crate::record::{
+    CommitError, CommitRequest, IsolationLevel, Offset, TopicFacts, TopicPartition,
+};
+
+/// The exit code of a process that stops because a commit could outlive its assignment.
+pub const HARD_STOP_EXIT_CODE: i32 = 70;
+
+/// What the client's own buffers may take of the memory budget.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchMemory {
+    /// Bytes, over all lanes.
+    pub bytes: u64,
+}
+
+/// How to connect.
+pub struct EdgeOptions<'a> {
+    /// The cluster and the group.
+    pub settings: &'a KafkaSettings,
+    /// Which records of transactions are read.
+    pub isolation: IsolationLevel,
+    /// For the fetch queues.
+    pub memory: FetchMemory,
+    /// How many lane consumers to make.
+    pub lanes: usize,
+    /// Which lane owns a Kafka partition (taken modulo the number of lanes).
+    pub assign_lane: AssignLane,
+    /// Who is told of assignments.
+    pub listener: Arc<dyn GroupListener>,
+    /// What stops the process when the fence breaks; `exit_now` but in tests.
+    pub hard_stop: HardStop,
+}
+
+/// The `HardStop` of a real process: no destructors, no leaving, exit code 70.
+pub fn exit_now() -> HardStop {
+    Arc::new(|message| {
+        tracing::error!("{message}");
+        // SAFETY: it ends the process, without running anything of ours.
+        unsafe { libc::_exit(HARD_STOP_EXIT_CODE) }
+    })
+}
+
+/// See the module. Clones share one client.
+#[derive(Clone)]
+pub struct KafkaEdge(Arc<Inner>);
+
+struct Inner {
+    client: Arc<Client>,
+    fence: Arc<Fence>,
+    jobs: Mutex<Sender<CommitJob>>,
+    topics: Vec<String>,
+    group: Mutex<Option<Group>>,
+    ended: Mutex<Option<Receiver<()>>>,
+    leaving: Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl KafkaEdge {
+    /// Makes the client and its committer. Nothing is subscribed yet, and no broker is needed.
+    pub fn connect(options: EdgeOptions<'_>) -> Result<(Self, Vec<LaneConsumer>), KafkaError> {
+        let EdgeOptions { settings, .. } = options;
+        let lanes = options.lanes.max(1);
+        let config = properties::consumer(settings, options.isolation, options.memory, lanes);
+        let client = Arc::new(Client::consumer(&config)?);
+        let queue = Queue::main(&client)
+            .ok_or_else(|| KafkaError::Config("group.id is needed".to_owned()))?;
+        let shared: Vec<_> = (0..lanes).map(|_| Arc::new(LaneShared::new(&client))).collect();
+        let consumers =
+            shared.iter().map(|lane| LaneConsumer::new(Arc::clone(&client), Arc::clone(lane)));
+        let consumers = consumers.collect();
+        let fence = Arc::new(Fence::default());
+        let (leaving, stopping) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let group = Group {
+            client: Arc::clone(&client),
+            queue,
+            fence: Arc::clone(&fence),
+            fence_deadline: properties::fence_deadline(&config),
+            hard_stop: options.hard_stop,
+            lanes: shared,
+            assign_lane: options.assign_lane,
+            listener: options.listener,
+            held: HashMap::new(),
+            report: Default::default(),
+            leaving: Arc::clone(&leaving),
+            stopping: Arc::clone(&stopping),
+        };
+        let (sender, jobs) = mpsc::channel();
+        let committer = Committer {
+            client: Arc::clone(&client),
+            fence: Arc::clone(&fence),
+            jobs,
+            stopping: Arc::clone(&stopping),
+        };
+        spawn("kafka-commit", move || committer.run())?;
+        let inner = Inner {
+            client,
+            fence,
+            jobs: Mutex::new(sender),
+            topics: settings.topics.clone(),
+            group: Mutex::new(Some(group)),
+            ended: Mutex::new(None),
+            leaving,
+            stopping,
+        };
+        Ok((Self(Arc::new(inner)), consumers))
+    }
+
+    /// Subscribes and starts the group thread. A second call does nothing.
+    pub fn join(&self) -> Result<(), KafkaError> {
+        let Some(group) = lock(&self.0.group).take() else { return Ok(()) };
+        let topics = self.0.topics.iter().map(|t| TopicPartition::new(t.as_str(), -1));
+        let list = PartitionList::at(&topics.collect::<Vec<_>>(), 0);
+        // SAFETY: client and list outlive the call.
+        let code = unsafe { c::rd_kafka_subscribe(self.0.client.ptr(), list.ptr()) };
+        native::check_code(code).map_err(KafkaError::Subscribe)?;
+        let (ended, receiver) = mpsc::channel();
+        *lock(&self.0.ended) = Some(receiver);
+        spawn("kafka-group", move || {
+            group.run();
+            let _ = ended.send(());
+        })
+    }
+
+    /// Leaves the group: everything is revoked through the listener, then the coordinator is
+    /// told (a static member is not reported as gone). Lanes must still answer meanwhile.
+    pub fn leave(&self, deadline: Duration) -> Result<(), KafkaError> {
+        self.0.leaving.store(true, Ordering::Release);
+        let Some(ended) = lock(&self.0.ended).take() else { return Ok(()) };
+        // A group thread that ended early (a broken fence) counts as left: it is gone.
+        match ended.recv_timeout(deadline) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.0.stopping.store(true, Ordering::Release);
+                Err(KafkaError::LeaveTimeout)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands requests to the committer, which sends them as soon as nothing is in flight. `done`
+    /// is called once for each, on the committer's thread.
+    pub fn commit(&self, requests: Vec<CommitRequest>, done: CommitDone) {
+        let sent = lock(&self.0.jobs).send((requests, done));
+        if let Err(mpsc::SendError((requests, done))) = sent {
+            for CommitRequest { partition, epoch, .. } in requests {
+                let result = Err(CommitError::Retry("the committer has ended".to_owned()));
+                done(CommitOutcome { partition, epoch, result });
+            }
+        }
+    }
+
+    /// The fence, for those who want to know whether an assignment still stands.
+    pub fn fence(&self) -> &Fence {
+        &self.0.fence
+    }
+
+    /// What is known of these Kafka partitions of a topic. Blocks, up to a minute.
+    /// `prefix_empty` is what the caller found **before** this call, if it looked.
+    pub fn topic_facts(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        prefix_empty: Option<bool>,
+    ) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
+        facts::topic_facts(&self.0.client, topic, partitions, prefix_empty)
+    }
+
+    /// The topic's id; empty if the broker tells none. Blocks.
+    pub fn topic_id(&self, topic: &str) -> Result<String, KafkaError> {
+        facts::topic_id(&self.0.client, topic)
+    }
+
+    /// Start and readable end of logs. Blocks.
+    pub fn log_bounds(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, LogBounds>, KafkaError> {
+        facts::log_bounds(&self.0.client, partitions)
+    }
+
+    /// Readable ends of logs, at our isolation level. Blocks.
+    pub fn end_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
+        facts::end_offsets(&self.0.client, partitions)
+    }
+
+    /// The number of Kafka partitions of a topic; an error if there is no such topic. Blocks.
+    pub fn partition_count(&self, topic: &str) -> Result<i32, KafkaError> {
+        facts::partition_count(&self.0.client, topic)
+    }
+
+    /// All topics that this user may see, with the number of their Kafka partitions. Blocks.
+    pub fn topics(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
+        facts::topics(&self.0.client)
+    }
+}
+
+impl Drop for Inner {
+    /// Ends the threads; whoever did not leave is expired by the coordinator.
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+}
+
+fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<(), KafkaError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map(drop).map_err(|error| KafkaError::Thread(name, error.to_string()))
+}
+
+/// A thread that panicked with one of these locks held left a whole value behind.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,312 @@
+//! What one lane reads: its Kafka partitions' queues, forwarded to one.
+//!
+//! Fed by librdkafka's fetchers, owned and polled by one lane thread. Every Kafka partition is
+//! assigned *parked*: paused, at offset 0. To start one is a seek and a resume, to stop one is a
+//! pause. Neither touches the group's state machine, which an `incremental_unassign` of the
+//! application would push past a revoke that it has not yet been told of; and a seek sets the
+//! client's position, so that what was in flight before it never counts.
+//!
+//! Read one message at a time, although `rd_kafka_consume_batch_queue` is faster: librdkafka
+//! pauses every fetcher at each rebalance and lets it go on at the *application's position*, and
+//! the batch call (2.12.1, `rd_kafka_q_serve_rkmessages`) sets that to `offset + 1` for
+//! end-of-partition events too, whose offset is the **next** one. A rebalance at the end of the
+//! log then skips a record without a sign, or asks for an offset that is not there yet. The call
+//! used here moves the position for records and control records only, after it has dropped what
+//! is outdated; all that a pause can do beside it is bring a record twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as c;
+
+use super::message::{Kind, Message};
+use super::native::{self, Client, PartitionList, Queue, millis};
+use super::slot::{Slot, SlotState};
+use crate::record::{Epoch, Offset, Record, TopicPartition};
+
+/// How many messages one poll may bring.
+const BATCH: usize = 512;
+/// How long a seek may take; it is a round trip to a thread of our own process.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How soon a start that was too early (a commit in flight delays assignments) is tried again.
+const START_RETRY: Duration = Duration::from_millis(10);
+
+/// What a poll brings, lent for the time of the call.
+pub enum FetchEvent<'a> {
+    /// A record, at or past the next offset; offsets may have gaps.
+    Record {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The record.
+        record: Record<'a>,
+    },
+    /// Everything readable below `offset` has been delivered. It may come again.
+    Eof {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The next offset there will be.
+        offset: Offset,
+    },
+    /// The position is not in the log. Nothing more comes until `start`.
+    OutOfRange {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The position that is not there.
+        offset: Offset,
+        /// What the broker said.
+        message: String,
+    },
+    /// The log was cut below the position (an unclean election). Nothing more until `start`.
+    Truncated {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The position that is no more.
+        offset: Offset,
+        /// What the broker said.
+        message: String,
+    },
+    /// Any other failure to fetch.
+    Error {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// What the client or the broker said, with the name of the error.
+        message: String,
+        /// Whether nothing more comes until `start` (corrupt data); otherwise the client tries
+        /// on by itself.
+        stopped: bool,
+    },
+}
+
+/// Why a Kafka partition was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the assignment is over")]
+pub struct StaleEpoch;
+
+/// What the group thread and a lane share.
+pub(super) struct LaneShared {
+    pub(super) queue: Queue,
+    gate: Mutex<Gate>,
+}
+
+/// Which assignments a lane may start; held while it does, so that a start never crosses a
+/// revoke.
+#[derive(Default)]
+pub(super) struct Gate {
+    pub(super) epochs: HashMap<TopicPartition, Epoch>,
+    /// Fetchers that librdkafka gave up; a seek cannot bring them back.
+    pub(super) dead: HashSet<TopicPartition>,
+    /// Those of them that shall run again, for the group thread to assign anew.
+    pub(super) to_reassign: Vec<TopicPartition>,
+    /// Kafka partitions that were assigned anew: what ran there is to be started again.
+    pub(super) reassigned: Vec<TopicPartition>,
+}
+
+impl LaneShared {
+    pub(super) fn new(client: &Arc<Client>) -> Self {
+        Self { queue: Queue::new(client), gate: Mutex::default() }
+    }
+
+    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes a lane out of a poll that waits.
+#[derive(Clone)]
+pub struct LaneWaker(Arc<LaneShared>);
+
+impl LaneWaker {
+    /// The present poll returns, or the next one if none waits.
+    pub fn wake(&self) {
+        // SAFETY: the queue is alive; the call is made for other threads.
+        unsafe { c::rd_kafka_queue_yield(self.0.queue.ptr()) };
+    }
+}
+
+/// One lane's reader; owned by the lane's thread.
+pub struct LaneConsumer {
+    client: Arc<Client>,
+    shared: Arc<LaneShared>,
+    slots: Vec<Slot>,
+    /// From librdkafka's topic handle and partition to a slot; cleared whenever slots change.
+    cache: HashMap<(usize, i32), Option<usize>>,
+    retry_at: Option<Instant>,
+}
+
+impl LaneConsumer {
+    pub(super) fn new(client: Arc<Client>, shared: Arc<LaneShared>) -> Self {
+        Self { client, shared, slots: Vec::new(), cache: HashMap::new(), retry_at: None }
+    }
+
+    /// Wakes this lane from other threads.
+    pub fn waker(&self) -> LaneWaker {
+        LaneWaker(Arc::clone(&self.shared))
+    }
+
+    /// Reads these Kafka partitions from absolute offsets, whether they are read already (a
+    /// rewind) or not. Nothing that was in flight before is delivered afterwards.
+    pub fn start(
+        &mut self,
+        starts: &[(TopicPartition, Epoch, Offset)],
+    ) -> Vec<(TopicPartition, Result<(), StaleEpoch>)> {
+        let mut gate = self.shared.gate();
+        let mut results = Vec::with_capacity(starts.len());
+        let mut slots = Vec::with_capacity(starts.len());
+        for (partition, epoch, offset) in starts {
+            let stands = gate.epochs.get(partition) == Some(epoch);
+            if stands {
+                if gate.dead.contains(partition) {
+                    gate.to_reassign.push(partition.clone());
+                }
+                slots.push(Slot::starting(partition, *epoch, *offset));
+            }
+            results.push((partition.clone(), if stands { Ok(()) } else { Err(StaleEpoch) }));
+        }
+        drop(gate);
+        self.slots.retain(|old| slots.iter().all(|new| old.partition != new.partition));
+        self.slots.append(&mut slots);
+        self.cache.clear();
+        self.start_waiting();
+        results
+    }
+
+    /// Reads these no more. Nothing of them is delivered afterwards.
+    pub fn stop(&mut self, partitions: &[TopicPartition]) {
+        self.pause_fetching(partitions);
+        self.slots.retain(|slot| !partitions.contains(&slot.partition));
+        self.cache.clear();
+    }
+
+    /// Holds these back; the next offset is remembered. Nothing of them is delivered until
+    /// `resume`, and nothing is fetched.
+    pub fn pause(&mut self, partitions: &[TopicPartition]) {
+        self.pause_fetching(partitions);
+        for slot in self.slots.iter_mut().filter(|slot| partitions.contains(&slot.partition)) {
+            if slot.state != SlotState::Stopped {
+                slot.state = SlotState::Paused;
+            }
+        }
+    }
+
+    /// Goes on with these where `pause` left them.
+    pub fn resume(&mut self, partitions: &[TopicPartition]) {
+        for slot in self.slots.iter_mut().filter(|slot| partitions.contains(&slot.partition)) {
+            if slot.state == SlotState::Paused {
+                slot.state = SlotState::Starting;
+            }
+        }
+        self.start_waiting();
+    }
+
+    /// Hands on what has arrived, waiting at most `timeout` for the first event. Returns the
+    /// number of events handed on. To be called always: librdkafka wants polling threads.
+    pub fn poll(&mut self, timeout: Duration, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> usize {
+        self.start_reassigned();
+        if self.retry_at.is_some_and(|at| Instant::now() >= at) {
+            self.start_waiting();
+        }
+        let timeout = if self.retry_at.is_some() { timeout.min(START_RETRY) } else { timeout };
+        let mut delivered = 0;
+        for number in 0..BATCH {
+            let wait = if number == 0 { timeout } else { Duration::ZERO };
+            let Some(message) = Message::take(&self.shared.queue, wait) else { break };
+            delivered += usize::from(self.dispatch(&message, on_event));
+        }
+        delivered
+    }
+
+    /// Whether the message was handed on.
+    fn dispatch(&mut self, message: &Message, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
+        let Some(index) = self.slot_of(message) else { return false };
+        let kind = message.kind();
+        if let Kind::Fault(fault) = &kind
+            && fault.stops_the_fetcher()
+        {
+            let partition = self.slots[index].partition.clone();
+            self.shared.gate().dead.insert(partition);
+        }
+        self.slots[index].deliver(message, kind, on_event)
+    }
+
+    /// The slot of a message; none for one of a Kafka partition that is not started (any more).
+    fn slot_of(&mut self, message: &Message) -> Option<usize> {
+        let slots = &self.slots;
+        *self.cache.entry(message.key()).or_insert_with(|| {
+            let topic = message.topic()?;
+            let is_it = |slot: &Slot| {
+                slot.partition.partition == message.partition() && *slot.partition.topic == *topic
+            };
+            slots.iter().position(is_it)
+        })
+    }
+
+    /// What was assigned anew behind the lane's back is sought again.
+    fn start_reassigned(&mut self) {
+        let reassigned = std::mem::take(&mut self.shared.gate().reassigned);
+        if reassigned.is_empty() {
+            return;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| reassigned.contains(&slot.partition)) {
+            if slot.state == SlotState::Running {
+                slot.state = SlotState::Starting;
+            }
+        }
+        self.start_waiting();
+    }
+
+    /// Seeks and resumes everything that waits for it, as far as it goes.
+    fn start_waiting(&mut self) {
+        let gate = self.shared.gate();
+        // An assignment that is over ends silently: the revoke says so.
+        let stands = |slot: &Slot| gate.epochs.get(&slot.partition) == Some(&slot.epoch);
+        let mut list = PartitionList::new(self.slots.len());
+        for slot in self.slots.iter().filter(|s| s.state == SlotState::Starting && stands(s)) {
+            list.push(&slot.partition, slot.next.0, &[]);
+        }
+        let sought = seek(&self.client, &list);
+        let resumed = PartitionList::at(&sought, 0);
+        // SAFETY: client and list outlive the call.
+        unsafe { c::rd_kafka_resume_partitions(self.client.ptr(), resumed.ptr()) };
+        for slot in &mut self.slots {
+            if slot.state == SlotState::Starting && sought.contains(&slot.partition) {
+                slot.state = SlotState::Running;
+            }
+        }
+        let late = self.slots.iter().any(|s| s.state == SlotState::Starting && stands(s));
+        drop(gate);
+        self.retry_at = late.then(|| Instant::now() + START_RETRY);
+    }
+
+    /// Pauses what is still ours; what is not may belong to another lane by now.
+    fn pause_fetching(&self, partitions: &[TopicPartition]) {
+        let gate = self.shared.gate();
+        let ours = self.slots.iter().filter(|slot| {
+            partitions.contains(&slot.partition)
+                && gate.epochs.get(&slot.partition) == Some(&slot.epoch)
+        });
+        let list = PartitionList::at(ours.map(|slot| &slot.partition), 0);
+        // SAFETY: client and list outlive the call.
+        unsafe { c::rd_kafka_pause_partitions(self.client.ptr(), list.ptr()) };
+    }
+}
+
+/// Sends the fetchers to their offsets; names those that went.
+fn seek(client: &Client, list: &PartitionList) -> Vec<TopicPartition> {
+    // SAFETY: client and list outlive the call.
+    let error =
+        unsafe { c::rd_kafka_seek_partitions(client.ptr(), list.ptr(), millis(SEEK_TIMEOUT)) };
+    // An error of the whole call (time, an empty list) leaves those that went marked as such.
+    let _ = native::check(error);
+    list.entries().into_iter().filter(|e| e.error == 0).map(|e| e.partition).collect()
+}

@@ -1,0 +1,163 @@
+//! From our settings to librdkafka's properties. The user's own properties come last and win.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use secrecy::ExposeSecret;
+
+use super::FetchMemory;
+use crate::config::{Assignor, GroupProtocol, KafkaSettings};
+use crate::record::IsolationLevel;
+
+/// librdkafka's defaults, for where the user set none.
+const SESSION_TIMEOUT_MS: u64 = 45_000;
+const MAX_POLL_INTERVAL_MS: u64 = 300_000;
+
+/// The broker's largest message by default, and librdkafka's floor of `fetch.max.bytes`.
+const MESSAGE_MAX_BYTES: u64 = 1_000_000;
+
+/// The properties of the consumer.
+pub(super) fn consumer(
+    settings: &KafkaSettings,
+    isolation: IsolationLevel,
+    memory: FetchMemory,
+    lanes: usize,
+) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    connection(&mut config, settings);
+    promise(&mut config, isolation);
+    group(&mut config, settings);
+    fetching(&mut config, memory, lanes);
+    for (key, value) in &settings.librdkafka {
+        config.set(key, value.expose_secret());
+    }
+    config
+}
+
+fn connection(config: &mut ClientConfig, settings: &KafkaSettings) {
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", "kafka-s3-sink")
+        .set("log.queue", "true")
+        // The vendored OpenSSL looks for authorities in its own build folder otherwise.
+        .set("ssl.ca.location", "probe")
+        // How long a hung broker holds a commit, and with it a rebalance (60 s by default).
+        .set("socket.timeout.ms", "10000")
+        // New topics that match, and new Kafka partitions, are found within this time.
+        .set("topic.metadata.refresh.interval.ms", "30000");
+}
+
+/// What the promise rests on; `config` refuses these keys in the user's own properties.
+fn promise(config: &mut ClientConfig, isolation: IsolationLevel) {
+    let isolation = match isolation {
+        IsolationLevel::ReadCommitted => "read_committed",
+        IsolationLevel::ReadUncommitted => "read_uncommitted",
+    };
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("allow.auto.create.topics", "false")
+        .set("isolation.level", isolation);
+}
+
+fn group(config: &mut ClientConfig, settings: &KafkaSettings) {
+    config.set("group.id", &settings.group_id);
+    match (settings.group_protocol, settings.assignor) {
+        (GroupProtocol::Consumer, _) => config.set("group.protocol", "consumer"),
+        (GroupProtocol::Classic, Assignor::CooperativeSticky) => {
+            config.set("partition.assignment.strategy", "cooperative-sticky")
+        }
+        (GroupProtocol::Classic, Assignor::Eager) => {
+            config.set("partition.assignment.strategy", "range,roundrobin")
+        }
+    };
+    if let Some(instance) = &settings.group_instance_id {
+        config.set("group.instance.id", instance);
+    }
+}
+
+/// Half of the memory is for what waits in the lanes' queues, the rest for replies on their way
+/// and for what decompression adds. The limit of a queue counts per **lane**, because
+/// `rd_kafka_q_size` follows the forward of a Kafka partition's queue to its lane's.
+fn fetching(config: &mut ClientConfig, memory: FetchMemory, lanes: usize) {
+    let per_lane = (memory.bytes / 2 / lanes.max(1) as u64 / 1024).clamp(1024, 2_097_151);
+    let reply = (memory.bytes / 8).clamp(MESSAGE_MAX_BYTES, 52_428_800);
+    let per_partition = (reply / 2).clamp(512 * 1024, 4 * 1024 * 1024);
+    config
+        .set("queued.max.messages.kbytes", per_lane.to_string())
+        // Bytes are the limit; the count is only there so that tiny records queue deep enough.
+        .set("queued.min.messages", "1000000")
+        .set("fetch.max.bytes", reply.to_string())
+        .set("fetch.message.max.bytes", per_partition.to_string())
+        // A full queue is looked at again soon, or small limits make fetching stutter (1 s).
+        .set("fetch.queue.backoff.ms", "20");
+}
+
+/// How long the rebalance callback waits for commits in flight before the process stops.
+///
+/// A commit without a coordinator is answered after `session.timeout.ms` at the latest, so a
+/// frozen broker alone does not restart every sink; and the group's patience, which is
+/// `max.poll.interval.ms`, is never used up.
+pub(super) fn fence_deadline(config: &ClientConfig) -> Duration {
+    let read = |key, default| config.get(key).and_then(|v| v.parse().ok()).unwrap_or(default);
+    let session: u64 = read("session.timeout.ms", SESSION_TIMEOUT_MS);
+    let patience: u64 = read("max.poll.interval.ms", MAX_POLL_INTERVAL_MS);
+    Duration::from_millis((session + 30_000).min(patience / 3 * 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::record::{LostOffsetsPolicy, OutOfRangePolicy, StartPosition};
+
+    fn settings(protocol: GroupProtocol, assignor: Assignor) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap_servers: "127.0.0.1:1".into(),
+            topics: vec!["t".into()],
+            group_id: "g".into(),
+            group_protocol: protocol,
+            assignor,
+            group_instance_id: None,
+            start: StartPosition::Earliest,
+            on_lost_offsets: LostOffsetsPolicy::Error,
+            on_offset_out_of_range: OutOfRangePolicy::Stop,
+            lanes: 2,
+            librdkafka: BTreeMap::new(),
+        }
+    }
+
+    fn of(settings: &KafkaSettings, bytes: u64) -> ClientConfig {
+        consumer(settings, IsolationLevel::ReadCommitted, FetchMemory { bytes }, settings.lanes)
+    }
+
+    #[test]
+    fn librdkafka_takes_every_protocol_and_size() {
+        for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+            for assignor in [Assignor::CooperativeSticky, Assignor::Eager] {
+                for bytes in [0, 64 << 20, 8 << 30] {
+                    let config = of(&settings(protocol, assignor), bytes);
+                    super::super::native::Client::consumer(&config).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_users_word_wins() {
+        let mut settings = settings(GroupProtocol::Classic, Assignor::CooperativeSticky);
+        settings.librdkafka.insert("socket.timeout.ms".into(), "777".to_owned().into());
+        assert_eq!(of(&settings, 64 << 20).get("socket.timeout.ms"), Some("777"));
+    }
+
+    #[test]
+    fn the_deadline_stays_within_the_groups_patience() {
+        let mut settings = settings(GroupProtocol::Classic, Assignor::CooperativeSticky);
+        assert_eq!(fence_deadline(&of(&settings, 1)), Duration::from_secs(75));
+        settings.librdkafka.insert("max.poll.interval.ms".into(), "30000".to_owned().into());
+        assert_eq!(fence_deadline(&of(&settings, 1)), Duration::from_secs(20));
+    }
+}

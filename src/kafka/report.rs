@@ -1,0 +1,181 @@
+//! What the group's main queue tells beside rebalances: logs, errors, whether brokers are there.
+
+use std::collections::HashMap;
+use std::ffi::c_char;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as c;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::GroupListener;
+use super::native::{self, Client, Event, millis};
+
+/// At most this many lines of one kind in one span; librdkafka repeats itself fast.
+const LINES: u32 = 5;
+const SPAN: Duration = Duration::from_secs(30);
+/// How often lost brokers are looked for, and how long one look may take.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Carries librdkafka's words to the log and to the listener.
+#[derive(Default)]
+pub(super) struct Report {
+    spans: HashMap<String, (Option<Instant>, u32)>,
+    down: bool,
+    answered: bool,
+    looked: Option<Instant>,
+}
+
+impl Report {
+    /// Anything but a rebalance.
+    pub(super) fn event(&mut self, event: &Event, listener: &dyn GroupListener) {
+        match event.kind() {
+            c::RD_KAFKA_EVENT_LOG => self.log(event),
+            c::RD_KAFKA_EVENT_ERROR => self.error(event, listener),
+            c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
+                // A source of tokens (MSK IAM) would be asked here, on a thread of its own.
+                listener.group_error("sasl.mechanism=OAUTHBEARER: no source of tokens is built in");
+            }
+            _ => {}
+        }
+    }
+
+    /// The group gave an answer, if only an empty one.
+    pub(super) fn answered(&mut self, listener: &dyn GroupListener) {
+        self.answered = true;
+        listener.group_answered();
+    }
+
+    /// From time to time: is there an answer without an assignment (KIP-848 sends no event for
+    /// an empty one), are the brokers back?
+    pub(super) fn tick(&mut self, client: &Client, listener: &dyn GroupListener) {
+        if self.answered && !self.down {
+            return;
+        }
+        let now = Instant::now();
+        if self.looked.is_some_and(|at| now.duration_since(at) < LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(now);
+        if !self.answered && generation(client) > 0 {
+            self.answered(listener);
+        }
+        if self.down && brokers_answer(client) {
+            self.down = false;
+            listener.broker_state(true, "brokers answer again");
+        }
+    }
+
+    fn error(&mut self, event: &Event, listener: &dyn GroupListener) {
+        let code = event.error();
+        let text = format!("{}: {}", native::describe(code as i32), event.error_text());
+        // SAFETY: the event is alive.
+        let fatal = unsafe { c::rd_kafka_event_error_is_fatal(event.ptr()) != 0 };
+        if fatal || code == Code::RD_KAFKA_RESP_ERR__FATAL {
+            listener.fatal(text);
+        } else if code == Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
+            if !std::mem::replace(&mut self.down, true) {
+                listener.broker_state(false, &text);
+            }
+        } else if transport(code) {
+            if self.allow(&format!("{code:?}")) {
+                tracing::warn!(error = text, "Kafka connection");
+            }
+        } else {
+            listener.group_error(&text);
+        }
+    }
+
+    fn log(&mut self, event: &Event) {
+        let (mut fac, mut text): (*const c_char, *const c_char) = (ptr::null(), ptr::null());
+        let mut level = 0;
+        // SAFETY: the event is alive; the strings live as long and are copied.
+        let (fac, text) = unsafe {
+            if c::rd_kafka_event_log(event.ptr(), &mut fac, &mut text, &mut level) != 0 {
+                return;
+            }
+            (native::string(fac), native::string(text))
+        };
+        if !self.allow(&fac) {
+            return;
+        }
+        match level {
+            0..=3 => tracing::error!(target: "librdkafka", fac, "{text}"),
+            4 => tracing::warn!(target: "librdkafka", fac, "{text}"),
+            5 | 6 => tracing::info!(target: "librdkafka", fac, "{text}"),
+            _ => tracing::debug!(target: "librdkafka", fac, "{text}"),
+        }
+    }
+
+    /// Whether a line of this kind may still be written.
+    fn allow(&mut self, kind: &str) -> bool {
+        let now = Instant::now();
+        let span = self.spans.entry(kind.to_owned()).or_default();
+        if span.0.is_none_or(|since| now.duration_since(since) >= SPAN) {
+            if span.1 > LINES {
+                tracing::info!(kind, left_out = span.1 - LINES, "Kafka client repeats itself");
+            }
+            *span = (Some(now), 0);
+        }
+        span.1 += 1;
+        span.1 <= LINES
+    }
+}
+
+/// Errors of connections, which librdkafka mends by itself.
+fn transport(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RD_KAFKA_RESP_ERR__TRANSPORT
+            | Code::RD_KAFKA_RESP_ERR__RESOLVE
+            | Code::RD_KAFKA_RESP_ERR__TIMED_OUT
+            | Code::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE
+    )
+}
+
+/// The generation or member epoch; positive once the group took this member in.
+fn generation(client: &Client) -> i32 {
+    // SAFETY: the client is alive; the object is ours and freed.
+    unsafe {
+        let metadata = c::rd_kafka_consumer_group_metadata(client.ptr());
+        if metadata.is_null() {
+            return 0;
+        }
+        let generation = c::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        c::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    }
+}
+
+fn brokers_answer(client: &Client) -> bool {
+    let mut metadata = ptr::null();
+    // SAFETY: the client is alive; the object is ours and freed.
+    unsafe {
+        let code = c::rd_kafka_metadata(
+            client.ptr(),
+            0,
+            ptr::null_mut(),
+            &mut metadata,
+            millis(LOOK_TIMEOUT),
+        );
+        if native::check_code(code).is_err() {
+            return false;
+        }
+        c::rd_kafka_metadata_destroy(metadata);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_line_is_limited_and_others_are_not() {
+        let mut report = Report::default();
+        let written = (0..20).filter(|_| report.allow("FAIL")).count();
+        assert_eq!(written, LINES as usize);
+        assert!(report.allow("CONNECT"));
+    }
+}

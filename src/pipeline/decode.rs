@@ -1,0 +1,182 @@
+//! From a record's value to the line it becomes, or the reason why it becomes none.
+//!
+//! Fed by `partition`, feeds `route` and `batch`. A value is validated, never re-serialised.
+
+use std::borrow::Cow;
+
+use memchr::{memchr2, memmem};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The member that the envelope adds.
+pub(super) const ENVELOPE_MEMBER: &str = "_kafka";
+
+/// Why a value is not a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InvalidReason {
+    /// Its bytes are not UTF-8.
+    NotUtf8,
+    /// It is not JSON.
+    NotJson,
+    /// It is JSON, but a scalar or an array.
+    NotAnObject,
+    /// It has no byte, or only white space.
+    Empty,
+    /// It is larger than `records.max_bytes`.
+    TooLarge,
+    /// It has a member `_kafka` of its own where the envelope would add one.
+    EnvelopeConflict,
+    /// It is a tombstone that the policy sends to the dead letters.
+    Tombstone,
+}
+
+impl InvalidReason {
+    /// The spelling in metrics, logs and dead letters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::Empty => "empty",
+            Self::TooLarge => "too_large",
+            Self::EnvelopeConflict => "envelope_conflict",
+            Self::Tombstone => "tombstone",
+        }
+    }
+}
+
+/// Checks that `value` is one JSON object and takes raw line breaks out of it.
+///
+/// In valid JSON a raw newline or carriage return stands only between tokens, where it means
+/// nothing, so it can be left out without looking at the tokens.
+pub(super) fn decode(value: &[u8], max_bytes: u32) -> Result<Cow<'_, [u8]>, InvalidReason> {
+    if value.len() > max_bytes as usize {
+        return Err(InvalidReason::TooLarge);
+    }
+    let text = match serde_json::from_slice::<&RawValue>(value) {
+        Ok(raw) => raw.get().as_bytes(),
+        Err(_) => return Err(why_invalid(value)),
+    };
+    if text.first() != Some(&b'{') {
+        return Err(InvalidReason::NotAnObject);
+    }
+    Ok(match memchr2(b'\n', b'\r', text) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(without_line_breaks(text)),
+    })
+}
+
+fn why_invalid(value: &[u8]) -> InvalidReason {
+    if value.iter().all(u8::is_ascii_whitespace) {
+        InvalidReason::Empty
+    } else if std::str::from_utf8(value).is_err() {
+        InvalidReason::NotUtf8
+    } else {
+        InvalidReason::NotJson
+    }
+}
+
+fn without_line_breaks(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect()
+}
+
+/// Whether the object has a top-level member `_kafka`, however it is escaped.
+pub(super) fn has_envelope_member(line: &[u8]) -> bool {
+    let suspicious = memmem::find(line, ENVELOPE_MEMBER.as_bytes()).is_some()
+        || memmem::find(line, b"\\u").is_some();
+    suspicious && top_level_members(line, |name| name == ENVELOPE_MEMBER)
+}
+
+/// Whether `wanted` holds for a name of a top-level member of the object.
+fn top_level_members(line: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
+    struct Names<F>(F);
+    impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Names<F> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+            let mut found = false;
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                found |= (self.0)(&name);
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(found)
+        }
+    }
+    let mut parser = serde_json::Deserializer::from_slice(line);
+    serde::Deserializer::deserialize_map(&mut parser, Names(wanted)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(value: &str) -> String {
+        String::from_utf8(decode(value.as_bytes(), 1 << 20).unwrap().into_owned()).unwrap()
+    }
+
+    #[test]
+    fn the_bytes_stay_as_they_are() {
+        let odd = r#"{"b":1.50,"a":1e400,"a":"\u00e9\ud800","z":[ 1 , 2 ]}"#;
+        assert_eq!(line(odd), odd);
+        assert_eq!(line(&format!("  {odd}\n")), odd);
+    }
+
+    #[test]
+    fn line_breaks_between_tokens_are_removed() {
+        assert_eq!(line("{\n  \"a\": 1,\r\n\"b\":\"x\\ny\"\n}"), r#"{  "a": 1,"b":"x\ny"}"#);
+    }
+
+    #[test]
+    fn what_is_not_an_object_says_why() {
+        let reason = |value: &[u8]| decode(value, 64).unwrap_err();
+        assert_eq!(reason(b""), InvalidReason::Empty);
+        assert_eq!(reason(b" \n"), InvalidReason::Empty);
+        assert_eq!(reason(b"{\"a\":\"\xff\"}"), InvalidReason::NotUtf8);
+        assert_eq!(reason(b"{\"a\":1"), InvalidReason::NotJson);
+        assert_eq!(reason(b"{\"a\":\"x\ny\"}"), InvalidReason::NotJson);
+        assert_eq!(reason(b"{} {}"), InvalidReason::NotJson);
+        assert_eq!(reason(b"\xef\xbb\xbf{}"), InvalidReason::NotJson);
+        assert_eq!(reason(b"[1]"), InvalidReason::NotAnObject);
+        assert_eq!(reason(b"null"), InvalidReason::NotAnObject);
+        assert_eq!(reason(&[b' '; 65]), InvalidReason::TooLarge);
+    }
+
+    #[test]
+    fn deep_nesting_is_no_stack_overflow() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(line(&deep), deep);
+    }
+
+    #[test]
+    fn an_envelope_member_is_seen_at_the_top_level_only() {
+        assert!(has_envelope_member(br#"{"a":1,"_kafka":{}}"#));
+        assert!(has_envelope_member(br#"{"\u005fkafka":1}"#));
+        assert!(!has_envelope_member(br#"{"a":{"_kafka":1},"b":"_kafka"}"#));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_never_holds_a_line_break_and_means_the_same(
+            members in proptest::collection::btree_map("[a-z\\n\"é]{0,6}", ".*", 0..6),
+        ) {
+            let value = serde_json::to_string_pretty(&members).unwrap();
+            let decoded = decode(value.as_bytes(), 1 << 20).unwrap();
+            prop_assert!(memchr2(b'\n', b'\r', &decoded).is_none());
+            let back: std::collections::BTreeMap<String, String> =
+                serde_json::from_slice(&decoded).unwrap();
+            prop_assert_eq!(back, members);
+        }
+
+        #[test]
+        fn any_bytes_are_a_line_or_a_reason(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(line) = decode(&bytes, 64) {
+                prop_assert!(serde_json::from_slice::<serde_json::Map<_, _>>(&line).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! From lines to the stored bytes of one object, compressed as they come.
+//!
+//! Fed by `batch`. The bytes are kept in segments that uploads share; the CRC32 is taken on the
+//! way, so that the store can check what it got.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+
+use crate::record::{Body, Compression};
+
+/// The largest window that every reader takes (Trino refuses more than 8 MiB).
+const ZSTD_WINDOW_LOG: u32 = 21;
+const ZSTD_DEFAULT_LEVEL: i32 = 3;
+const GZIP_DEFAULT_LEVEL: i32 = 6;
+const FIRST_SEGMENT: usize = 4 << 10;
+const LARGEST_SEGMENT: usize = 1 << 20;
+
+/// Compresses the lines of one object.
+pub(super) enum Encoder {
+    Gzip(Box<GzEncoder<Segments>>),
+    Zstd(Box<zstd::stream::write::Encoder<'static, Segments>>),
+    Plain(Segments),
+}
+
+/// Bytes that an encoder's own state takes beside what it wrote: window, hash tables, buffers.
+pub const fn state_bytes(compression: Compression) -> u64 {
+    match compression {
+        Compression::Gzip => 300 << 10,
+        Compression::Zstd => 4 << 20,
+        Compression::None => 0,
+    }
+}
+
+impl Encoder {
+    pub(super) fn new(compression: Compression, level: Option<i32>) -> Self {
+        let sink = Segments::default();
+        match compression {
+            Compression::Gzip => {
+                let level = level.unwrap_or(GZIP_DEFAULT_LEVEL).clamp(1, 9);
+                let level = flate2::Compression::new(level.unsigned_abs());
+                Self::Gzip(Box::new(GzEncoder::new(sink, level)))
+            }
+            Compression::Zstd => {
+                let level = level.unwrap_or(ZSTD_DEFAULT_LEVEL);
+                Self::Zstd(Box::new(zstd_encoder(sink, level).expect("zstd parameters are valid")))
+            }
+            Compression::None => Self::Plain(sink),
+        }
+    }
+
+    /// Adds bytes. Writing to memory does not fail.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        let written = match self {
+            Self::Gzip(encoder) => encoder.write_all(bytes),
+            Self::Zstd(encoder) => encoder.write_all(bytes),
+            Self::Plain(sink) => sink.write_all(bytes),
+        };
+        written.expect("compressing to memory");
+    }
+
+    /// The stored bytes so far: what the compressor gave out, not an estimate.
+    pub(super) fn stored(&self) -> u64 {
+        match self {
+            Self::Gzip(encoder) => encoder.get_ref().len,
+            Self::Zstd(encoder) => encoder.get_ref().len,
+            Self::Plain(sink) => sink.len,
+        }
+    }
+
+    /// Ends the one gzip member or zstd frame.
+    pub(super) fn finish(self) -> Body {
+        let sink = match self {
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
+            Self::Plain(sink) => Ok(sink),
+        };
+        sink.expect("compressing to memory").into_body()
+    }
+}
+
+fn zstd_encoder(
+    sink: Segments,
+    level: i32,
+) -> io::Result<zstd::stream::write::Encoder<'static, Segments>> {
+    let mut encoder = zstd::stream::write::Encoder::new(sink, level)?;
+    encoder.window_log(ZSTD_WINDOW_LOG)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
+/// A growing list of byte segments and their CRC32.
+#[derive(Default)]
+pub(super) struct Segments {
+    full: Vec<Bytes>,
+    open: Vec<u8>,
+    crc: crc32fast::Hasher,
+    len: u64,
+}
+
+impl Segments {
+    fn into_body(mut self) -> Body {
+        if !self.open.is_empty() {
+            self.open.shrink_to_fit();
+            self.full.push(Bytes::from(self.open));
+        }
+        Body { segments: self.full, crc32: self.crc.finalize() }
+    }
+
+    /// Closes a full segment; each is twice the one before, so that small objects stay small.
+    fn next_segment(&mut self) {
+        let capacity = (self.open.capacity() * 2).clamp(FIRST_SEGMENT, LARGEST_SEGMENT);
+        let full = std::mem::replace(&mut self.open, Vec::with_capacity(capacity));
+        if !full.is_empty() {
+            self.full.push(Bytes::from(full));
+        }
+    }
+}
+
+impl Write for Segments {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.open.len() == self.open.capacity() {
+            self.next_segment();
+        }
+        let taken = bytes.len().min(self.open.capacity() - self.open.len());
+        self.open.extend_from_slice(&bytes[..taken]);
+        self.crc.update(&bytes[..taken]);
+        self.len += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(compression: Compression, lines: &[Vec<u8>]) -> Body {
+        let mut encoder = Encoder::new(compression, None);
+        lines.iter().for_each(|line| encoder.write(line));
+        let before = encoder.stored();
+        let body = encoder.finish();
+        assert!(before <= body.len());
+        body
+    }
+
+    fn joined(body: &Body) -> Vec<u8> {
+        body.segments.iter().flatten().copied().collect()
+    }
+
+    fn decode(compression: Compression, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        match compression {
+            // GzDecoder reads one member only: anything after it would be missed here.
+            Compression::Gzip => flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap(),
+            Compression::Zstd => zstd::stream::read::Decoder::new(bytes)
+                .unwrap()
+                .single_frame()
+                .read_to_end(&mut out)
+                .unwrap(),
+            Compression::None => {
+                out.extend_from_slice(bytes);
+                0
+            }
+        };
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_comes_back_from_one_member(
+            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2000), 0..60),
+        ) {
+            for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
+                let body = encode(compression, &lines);
+                let bytes = joined(&body);
+                prop_assert_eq!(bytes.len() as u64, body.len());
+                prop_assert_eq!(crc32fast::hash(&bytes), body.crc32);
+                prop_assert_eq!(decode(compression, &bytes), lines.concat());
+            }
+        }
+    }
+
+    #[test]
+    fn large_objects_stand_in_segments_of_bounded_size() {
+        let mut seed = 1u64;
+        let noise: Vec<u8> = (0..5 << 20)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 56) as u8
+            })
+            .collect();
+        let body = encode(Compression::None, std::slice::from_ref(&noise));
+        assert_eq!(joined(&body), noise);
+        assert!(body.segments.len() > 5);
+        assert!(body.segments.iter().all(|segment| segment.len() <= LARGEST_SEGMENT));
+    }
+}

@@ -1,0 +1,411 @@
+//! Where an assigned Kafka partition begins: a pure decision over what the group, the broker and
+//! the bucket say.
+//!
+//! | the group's offset | its metadata | what follows |
+//! |---|---|---|
+//! | there | our mark and a pin | replay exactly the pinned range |
+//! | there | our mark | go on there |
+//! | there | newer or damaged | stop |
+//! | there | none of ours | somebody set it: `on_lost_offsets` |
+//! | none | | first start, new Kafka partition, or lost: see `without_offset` |
+//!
+//! Fed by `partition` with `TopicFacts`.
+
+use std::sync::Arc;
+
+use super::action::StopReason;
+use super::pin::{Mark, Metadata, Pin, decode_metadata};
+use crate::record::{
+    Committed, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition, TopicFacts,
+    TopicPartition,
+};
+
+/// The settings that decide it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policies {
+    pub(super) start: StartPosition,
+    pub(super) on_lost_offsets: LostOffsetsPolicy,
+    pub(super) on_out_of_range: OutOfRangePolicy,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Read `[base of the mark, end of the pin)` again, from `from` on, for the log may have lost
+    /// its head.
+    Replay { mark: Mark, pin: Pin, from: Offset },
+    /// A new batch begins at the mark's offset.
+    Continue { mark: Mark },
+    /// Commit this offset with our mark, then begin there.
+    Begin { from: Offset, how: &'static str, first_start: bool, lost: Option<OffsetRange> },
+    /// Stop.
+    Stop(StopReason),
+}
+
+/// Decides where a Kafka partition begins.
+pub(super) fn plan(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -> Plan {
+    let none = Committed::default();
+    let committed = facts.committed.get(&at.partition).unwrap_or(&none);
+    let Some(offset) = committed.offset else { return without_offset(at, facts, policies) };
+    match decode_metadata(&committed.metadata) {
+        Metadata::Ours(mark, pin) if mark.offset == offset => {
+            of_our_mark(at, facts, policies, mark, pin)
+        }
+        Metadata::Newer(version) => Plan::Stop(newer(at, version)),
+        Metadata::Damaged(why) => Plan::Stop(damaged(at, &why)),
+        Metadata::Ours(..) | Metadata::Foreign => lost(at, facts, policies, Some(offset)),
+    }
+}
+
+fn of_our_mark(
+    at: &TopicPartition,
+    facts: &TopicFacts,
+    policies: Policies,
+    mark: Mark,
+    pin: Option<Pin>,
+) -> Plan {
+    if differs(&mark.topic_id, &facts.topic_id) {
+        return Plan::Stop(another_topic(at, &mark.topic_id, &facts.topic_id));
+    }
+    let base = mark.offset;
+    match pin {
+        // What is left of a pinned range is put under the same pin, whatever the policy says.
+        Some(pin) => Plan::Replay { from: base.max(facts.log_start), mark, pin },
+        None if base >= facts.log_start => Plan::Continue { mark },
+        None => overtaken(at, facts, policies, base),
+    }
+}
+
+fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: Offset) -> Plan {
+    let lost = OffsetRange { base, end: facts.log_start };
+    match policies.on_out_of_range {
+        OutOfRangePolicy::Earliest => Plan::Begin {
+            from: facts.log_start,
+            how: "after records that Kafka deleted before they were read",
+            first_start: false,
+            lost: Some(lost),
+        },
+        OutOfRangePolicy::Stop => Plan::Stop(StopReason::new(
+            "offset_out_of_range",
+            format!(
+                "{at}: Kafka deleted the offsets {lost} ({} at most) before they were read; its \
+                 log now begins at {}. Nothing was skipped. To go on without them, set \
+                 kafka.on_offset_out_of_range = \"earliest\" and restart",
+                lost.len(),
+                facts.log_start
+            ),
+        )),
+    }
+}
+
+fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -> Plan {
+    let ours = our_marks(facts);
+    let nothing_landed = facts.prefix_empty == Some(true);
+    // Members that start at the same time see each other's first marks before anything landed.
+    if nothing_landed && ours.iter().all(|mark| mark.first_start) {
+        return first_start(facts, policies, "first start");
+    }
+    if !ours.is_empty() && facts.log_start == Offset(0) {
+        // Whatever `start` says: records that came before we saw the partition are not to be lost.
+        return Plan::Begin {
+            from: Offset(0),
+            how: "new Kafka partition",
+            first_start: true,
+            lost: None,
+        };
+    }
+    lost(at, facts, policies, None)
+}
+
+fn first_start(facts: &TopicFacts, policies: Policies, how: &'static str) -> Plan {
+    let from = match policies.start {
+        StartPosition::Earliest => facts.log_start,
+        StartPosition::Latest => facts.log_end,
+    };
+    Plan::Begin { from, how, first_start: true, lost: None }
+}
+
+fn our_marks(facts: &TopicFacts) -> Vec<Mark> {
+    let marks = facts.committed.values().filter_map(|committed| {
+        match decode_metadata(&committed.metadata) {
+            Metadata::Ours(mark, _) if Some(mark.offset) == committed.offset => Some(mark),
+            _ => None,
+        }
+    });
+    marks.filter(|mark| !differs(&mark.topic_id, &facts.topic_id)).collect()
+}
+
+fn lost(
+    at: &TopicPartition,
+    facts: &TopicFacts,
+    policies: Policies,
+    offset: Option<Offset>,
+) -> Plan {
+    if policies.on_lost_offsets == LostOffsetsPolicy::Error {
+        return Plan::Stop(lost_offsets(at, offset));
+    }
+    if facts.compacted == Some(true) && facts.prefix_empty != Some(true) {
+        return Plan::Stop(compacted(at));
+    }
+    match offset {
+        Some(offset) if offset < facts.log_start => overtaken(at, facts, policies, offset),
+        Some(from) => Plan::Begin {
+            from,
+            how: "an offset that somebody set, as kafka.on_lost_offsets = \"start\" says",
+            first_start: false,
+            lost: None,
+        },
+        None => {
+            let how = "the configured start, as kafka.on_lost_offsets = \"start\" says";
+            match first_start(facts, policies, how) {
+                Plan::Begin { from, how, .. } => {
+                    Plan::Begin { from, how, first_start: false, lost: None }
+                }
+                other => other,
+            }
+        }
+    }
+}
+
+/// Whether both are known and not the same.
+pub(super) fn differs(one: &Arc<str>, other: &Arc<str>) -> bool {
+    !one.is_empty() && !other.is_empty() && one != other
+}
+
+fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
+    let what = match offset {
+        None => "the group has no committed offset here, but objects or offsets of ours show that \
+                 this is no first start: the offsets expired (7 days after the group is empty), \
+                 were deleted, or kafka.group_id was changed"
+            .to_owned(),
+        Some(offset) => format!(
+            "the committed offset {offset} was not set by this sink: somebody reset it, or another \
+             consumer uses the same kafka.group_id"
+        ),
+    };
+    StopReason::new(
+        "lost_offsets",
+        format!(
+            "{at}: {what}. Starting over would double what is in the bucket, so nothing is read. \
+             `kafka-s3-sink recover` computes the positions from the bucket and, with --apply, \
+             commits them; kafka.on_lost_offsets = \"start\" goes on from the offset that is \
+             there, else from kafka.start"
+        ),
+    )
+}
+
+fn compacted(at: &TopicPartition) -> StopReason {
+    StopReason::new(
+        "compacted_without_mark",
+        format!(
+            "{at}: the topic is compacted and the group's offset carries no mark of ours. The \
+             first record of an earlier batch may be compacted away, so what landed before cannot \
+             be recognised. Choose a new layout.prefix for a fresh start, or run \
+             `kafka-s3-sink recover`"
+        ),
+    )
+}
+
+pub(super) fn another_topic(at: &TopicPartition, had: &str, has: &str) -> StopReason {
+    StopReason::new(
+        "topic_recreated",
+        format!(
+            "{at}: the topic was deleted and made again (its id was {had}, now it is {has}), so \
+             its offsets begin anew and would collide with the objects that are there. Choose \
+             another layout.prefix for the new topic (or move the old objects away) and reset \
+             the group's offsets of this topic with kafka.on_lost_offsets = \"start\""
+        ),
+    )
+}
+
+fn newer(at: &TopicPartition, version: u16) -> StopReason {
+    StopReason::new(
+        "newer_pin",
+        format!(
+            "{at}: the offset metadata was written by a newer kafka-s3-sink (version {version} of \
+             its format). Run that version, or let it finish its batches before going back"
+        ),
+    )
+}
+
+fn damaged(at: &TopicPartition, why: &str) -> StopReason {
+    StopReason::new(
+        "damaged_pin",
+        format!(
+            "{at}: the offset metadata begins like ours but cannot be read ({why}). \
+             `kafka-s3-sink recover` computes the position from the bucket"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::layout::tests::sample;
+    use super::super::pin::encode_metadata;
+    use super::*;
+
+    fn at() -> TopicPartition {
+        TopicPartition::new("t", 0)
+    }
+
+    fn mark(offset: i64, first_start: bool) -> Mark {
+        Mark {
+            offset: Offset(offset),
+            topic_id: "id".into(),
+            cluster_id: "".into(),
+            leader_epoch: None,
+            layout_hash: "h".into(),
+            first_start,
+        }
+    }
+
+    fn pin() -> Pin {
+        Pin {
+            id: "p".into(),
+            end: Offset(20),
+            first: Offset(10),
+            last: None,
+            layout: Arc::new(sample()),
+        }
+    }
+
+    fn facts(committed: &[(i32, i64, String)]) -> TopicFacts {
+        let committed: BTreeMap<_, _> = committed
+            .iter()
+            .map(|(partition, offset, metadata)| {
+                let offset = Some(Offset(*offset));
+                (*partition, Committed { offset, metadata: metadata.clone() })
+            })
+            .collect();
+        TopicFacts {
+            topic_id: "id".into(),
+            cluster_id: "".into(),
+            committed: Arc::new(committed),
+            log_start: Offset(3),
+            log_end: Offset(100),
+            prefix_empty: None,
+            compacted: None,
+        }
+    }
+
+    const STRICT: Policies = Policies {
+        start: StartPosition::Earliest,
+        on_lost_offsets: LostOffsetsPolicy::Error,
+        on_out_of_range: OutOfRangePolicy::Stop,
+    };
+    const LENIENT: Policies = Policies {
+        start: StartPosition::Latest,
+        on_lost_offsets: LostOffsetsPolicy::Start,
+        on_out_of_range: OutOfRangePolicy::Earliest,
+    };
+
+    fn stop_code(plan: Plan) -> &'static str {
+        match plan {
+            Plan::Stop(reason) => reason.code,
+            other => panic!("not stopped: {other:?}"),
+        }
+    }
+
+    fn begin(plan: Plan) -> (i64, bool) {
+        match plan {
+            Plan::Begin { from, first_start, .. } => (from.0, first_start),
+            other => panic!("does not begin: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn our_mark_is_followed_and_a_pin_replayed() {
+        let marked = encode_metadata(&mark(10, false), None);
+        let plan_of = |text: &str| plan(&at(), &facts(&[(0, 10, text.to_owned())]), STRICT);
+        assert_eq!(plan_of(&marked), Plan::Continue { mark: mark(10, false) });
+        let pinned = encode_metadata(&mark(10, false), Some(&pin()));
+        let expected = Plan::Replay { mark: mark(10, false), pin: pin(), from: Offset(10) };
+        assert_eq!(plan_of(&pinned), expected);
+    }
+
+    #[test]
+    fn retention_that_overtook_a_mark_stops_or_is_counted() {
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), None))]);
+        facts.log_start = Offset(15);
+        assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "offset_out_of_range");
+        let Plan::Begin { from, lost, .. } = plan(&at(), &facts, LENIENT) else { panic!() };
+        assert_eq!((from, lost.unwrap().len()), (Offset(15), 5));
+    }
+
+    #[test]
+    fn retention_within_a_pinned_range_leaves_a_replay_of_the_rest() {
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), Some(&pin())))]);
+        facts.log_start = Offset(15);
+        let Plan::Replay { from, .. } = plan(&at(), &facts, STRICT) else { panic!() };
+        assert_eq!(from, Offset(15));
+    }
+
+    #[test]
+    fn a_topic_made_again_stops() {
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), None))]);
+        facts.topic_id = "other".into();
+        assert_eq!(stop_code(plan(&at(), &facts, LENIENT)), "topic_recreated");
+        facts.topic_id = "".into();
+        assert_eq!(plan(&at(), &facts, STRICT), Plan::Continue { mark: mark(10, false) });
+    }
+
+    #[test]
+    fn an_offset_set_by_hand_is_followed_only_where_the_user_says_so() {
+        let moved = encode_metadata(&mark(9, false), None);
+        for metadata in ["", "by hand", &moved] {
+            let facts = facts(&[(0, 10, metadata.to_owned())]);
+            assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
+            assert_eq!(begin(plan(&at(), &facts, LENIENT)), (10, false));
+        }
+    }
+
+    #[test]
+    fn a_first_start_needs_an_empty_bucket_and_no_offset_of_ours() {
+        let mut facts = facts(&[]);
+        facts.prefix_empty = Some(true);
+        assert_eq!(begin(plan(&at(), &facts, STRICT)), (3, true));
+        let latest = Policies { start: StartPosition::Latest, ..STRICT };
+        assert_eq!(begin(plan(&at(), &facts, latest)), (100, true));
+        facts.prefix_empty = Some(false);
+        assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
+    }
+
+    #[test]
+    fn members_of_one_first_start_do_not_take_each_other_for_old_ones() {
+        let mut starting = facts(&[(1, 10, encode_metadata(&mark(10, true), None))]);
+        starting.prefix_empty = Some(true);
+        assert_eq!(begin(plan(&at(), &starting, STRICT)), (3, true));
+        let mut landed = facts(&[(1, 10, encode_metadata(&mark(10, false), None))]);
+        landed.prefix_empty = Some(true);
+        assert_eq!(stop_code(plan(&at(), &landed, STRICT)), "lost_offsets");
+    }
+
+    #[test]
+    fn a_new_kafka_partition_begins_at_its_beginning_even_with_latest() {
+        let mut facts = facts(&[(1, 10, encode_metadata(&mark(10, false), None))]);
+        facts.prefix_empty = Some(false);
+        facts.log_start = Offset(0);
+        let latest = Policies { start: StartPosition::Latest, ..STRICT };
+        assert_eq!(begin(plan(&at(), &facts, latest)), (0, true));
+        facts.log_start = Offset(3);
+        assert_eq!(stop_code(plan(&at(), &facts, latest)), "lost_offsets");
+    }
+
+    #[test]
+    fn a_compacted_topic_without_a_mark_is_refused() {
+        let mut facts = facts(&[(0, 10, String::new())]);
+        facts.prefix_empty = Some(false);
+        facts.compacted = Some(true);
+        assert_eq!(stop_code(plan(&at(), &facts, LENIENT)), "compacted_without_mark");
+    }
+
+    #[test]
+    fn newer_and_damaged_pins_stop_whatever_the_policy() {
+        let newer = encode_metadata(&mark(10, false), None).replace("sink\":1", "sink\":7");
+        assert_eq!(stop_code(plan(&at(), &facts(&[(0, 10, newer)]), LENIENT)), "newer_pin");
+        let damaged = "{\"kafka-s3-sink\":1,".to_owned();
+        assert_eq!(stop_code(plan(&at(), &facts(&[(0, 10, damaged)]), LENIENT)), "damaged_pin");
+    }
+}

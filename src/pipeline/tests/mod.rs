@@ -1,0 +1,5 @@
+//! The whole pipeline against a small faulty world, and its single edges one by one.
+
+mod edges;
+mod seeds;
+mod world;

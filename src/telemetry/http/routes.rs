@@ -1,0 +1,79 @@
+//! Paths and their answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+
+use super::token::Token;
+use crate::telemetry::{Metrics, Status};
+
+#[derive(Clone)]
+struct Sources {
+    metrics: Arc<Metrics>,
+    status: Arc<Status>,
+}
+
+/// `get` answers HEAD too, without the body.
+pub(super) fn router(metrics: Arc<Metrics>, status: Arc<Status>, token: Option<Token>) -> Router {
+    let open = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
+    let mut guarded = Router::new()
+        .route("/metrics", get(metrics_text))
+        .route("/status", get(full_status))
+        .fallback(unknown);
+    if let Some(token) = token {
+        guarded = guarded.layer(middleware::from_fn_with_state(token, authorise));
+    }
+    open.merge(guarded).with_state(Sources { metrics, status })
+}
+
+async fn authorise(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get(AUTHORIZATION);
+    if authorization.is_some_and(|value| token.allows(value.as_bytes())) {
+        return next.run(request).await;
+    }
+    let challenge = [(WWW_AUTHENTICATE, "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "this path wants the token of http.token_file\n")
+        .into_response()
+}
+
+async fn livez(State(sources): State<Sources>) -> Response {
+    let liveness = sources.status.liveness();
+    json(ok_if(liveness.live), &liveness)
+}
+
+async fn readyz(State(sources): State<Sources>) -> Response {
+    let readiness = sources.status.readiness();
+    json(ok_if(readiness.ready), &readiness)
+}
+
+async fn full_status(State(sources): State<Sources>) -> Response {
+    json(StatusCode::OK, &sources.status.full_report())
+}
+
+async fn metrics_text(State(sources): State<Sources>) -> Response {
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, sources.metrics.render(&sources.status)).into_response()
+}
+
+async fn unknown() -> Response {
+    (StatusCode::NOT_FOUND, "there are /metrics, /livez, /readyz and /status\n").into_response()
+}
+
+fn ok_if(holds: bool) -> StatusCode {
+    if holds { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    match serde_json::to_string_pretty(body) {
+        Ok(text) => (status, headers, text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

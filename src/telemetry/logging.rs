@@ -1,0 +1,189 @@
+//! Sets logging up from `LogSettings`; `main` calls it once, before anything else is said.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::TelemetryError;
+use crate::config::{LogFormat, LogSettings};
+
+/// The setting that holds the filter.
+const SETTING: &str = "log.level";
+/// The variable that wins over it.
+const VARIABLE: &str = "RUST_LOG";
+
+/// Sends log lines to standard error as the settings say; `RUST_LOG` wins if it is set.
+pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
+    let from_environment = std::env::var(VARIABLE).ok();
+    let filter = filter(settings, from_environment.as_deref())?;
+    let colours = io::stderr().is_terminal();
+    dispatch(filter, settings.format, colours, io::stderr)
+        .try_init()
+        .map_err(|error| TelemetryError::LoggingTwice(error.to_string()))
+}
+
+fn filter(
+    settings: &LogSettings,
+    from_environment: Option<&str>,
+) -> Result<EnvFilter, TelemetryError> {
+    let (origin, text) = match from_environment.map(str::trim) {
+        Some(text) if !text.is_empty() => (VARIABLE, text),
+        _ => (SETTING, settings.level.trim()),
+    };
+    let wrong = |reason: String| TelemetryError::LogFilter { origin, filter: text.into(), reason };
+    if text.is_empty() {
+        return Err(wrong("it is empty".into()));
+    }
+    // `RUST_LOG=some_module` is common usage; in our own setting it is a misspelt level.
+    if let Some(word) = misspelt_level(text).filter(|_| origin == SETTING) {
+        return Err(wrong(format!("`{word}` is no level")));
+    }
+    EnvFilter::builder().parse(text).map_err(|error| wrong(error.to_string()))
+}
+
+/// The first word that is neither a level nor has one. `EnvFilter` would take `inof` for the
+/// name of a module, and the log would be silent.
+fn misspelt_level(filter: &str) -> Option<&str> {
+    if filter.contains('[') {
+        // Fields of spans may hold commas; such a filter is the work of somebody who knows.
+        return None;
+    }
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.find(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err())
+}
+
+fn dispatch<W>(filter: EnvFilter, format: LogFormat, colours: bool, writer: W) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => lines.with_ansi(colours).into(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn settings(level: &str, format: LogFormat) -> LogSettings {
+        LogSettings { level: level.into(), format }
+    }
+
+    /// What is written of one debug and one info line.
+    fn written(settings: &LogSettings, from_environment: Option<&str>) -> String {
+        let lines = Lines::default();
+        let sink = lines.clone();
+        let filter = filter(settings, from_environment).unwrap();
+        let dispatch = dispatch(filter, settings.format, false, move || sink.clone());
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::debug!("fine print");
+            tracing::info!(address = "127.0.0.1:9464", "listening");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        let text = written(&settings("info", LogFormat::Text), None);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(" INFO "), "{text}");
+        assert!(text.ends_with("listening address=\"127.0.0.1:9464\"\n"), "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+
+    #[test]
+    fn json_is_one_flat_object_a_line() {
+        let text = written(&settings("info", LogFormat::Json), None);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "listening");
+        assert_eq!(line["address"], "127.0.0.1:9464");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn the_environment_wins_if_it_says_something() {
+        let debug = settings("debug", LogFormat::Text);
+        assert_eq!(written(&debug, None).lines().count(), 2);
+        assert_eq!(written(&debug, Some(" ")).lines().count(), 2);
+        assert_eq!(written(&debug, Some("info")).lines().count(), 1);
+        assert_eq!(written(&debug, Some("kafka_s3_sink")).lines().count(), 2);
+        assert_eq!(written(&debug, Some("off")), "");
+    }
+
+    #[test]
+    fn levels_by_module_are_obeyed() {
+        let by_module = settings("warn, kafka_s3_sink=debug,hyper=off", LogFormat::Text);
+        assert_eq!(written(&by_module, None).lines().count(), 2);
+        let other_module = settings("warn,hyper=debug", LogFormat::Text);
+        assert_eq!(written(&other_module, None), "");
+    }
+
+    #[test]
+    fn a_bad_filter_is_named_with_what_is_allowed() {
+        let message = |level: &str, environment: Option<&str>| {
+            filter(&settings(level, LogFormat::Text), environment).unwrap_err().to_string()
+        };
+        let misspelt = message("inof", None);
+        assert!(misspelt.starts_with("log.level: \"inof\" is not a log filter"), "{misspelt}");
+        assert!(misspelt.contains("`inof` is no level"), "{misspelt}");
+        assert!(misspelt.contains("off, error, warn, info, debug or trace"), "{misspelt}");
+        assert!(message("info,hyper", None).contains("`hyper` is no level"));
+        assert!(message("", None).contains("it is empty"));
+        assert!(message("kafka_s3_sink=loud", None).starts_with("log.level: "));
+        assert!(message("info", Some("a=b=c")).starts_with("RUST_LOG: \"a=b=c\""));
+    }
+
+    #[test]
+    fn filters_by_span_pass() {
+        let by_span = settings("[lane{id=1,state=open}]=debug", LogFormat::Text);
+        assert!(filter(&by_span, None).is_ok());
+    }
+
+    /// The global subscriber belongs to the whole process, so this runs in one of its own.
+    #[test]
+    fn logging_goes_to_standard_error_and_is_set_up_once() {
+        const CHILD: &str = "KAFKA_S3_SINK_TEST_OF_LOGGING";
+        if std::env::var_os(CHILD).is_some() {
+            let json = settings("info", LogFormat::Json);
+            init(&json).unwrap();
+            tracing::info!("to be read by the parent");
+            assert!(matches!(init(&json), Err(TelemetryError::LoggingTwice(_))));
+            return;
+        }
+        let name = "telemetry::logging::tests::logging_goes_to_standard_error_and_is_set_up_once";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .env_remove(VARIABLE)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{child:?}");
+        let lines = String::from_utf8(child.stderr).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
+        assert_eq!(line["message"], "to be read by the parent");
+    }
+}

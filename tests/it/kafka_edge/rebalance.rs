@@ -1,0 +1,149 @@
+//! Members join, leave and vanish while records flow: every record lands once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::member::{Landed, Member, Protocol, settings, wait_until};
+use crate::needs_servers;
+use crate::support::kafka::{Broker, Bulk};
+
+const PARTITIONS: i32 = 6;
+
+/// Records of one partition after `bulks` productions of `count` in all.
+fn per_partition(count: u64, bulks: u64) -> Vec<i64> {
+    vec![(count / PARTITIONS as u64 * bulks) as i64; PARTITIONS as usize]
+}
+
+fn members_come_and_go(broker: &Broker, protocol: Protocol) {
+    let topic = format!("come-and-go-{protocol:?}").to_lowercase();
+    broker.create_topic(&topic, PARTITIONS, &[]);
+    let settings = settings(broker, protocol, &format!("{topic}-group"), &[&topic]);
+    let landed = Arc::<Landed>::default();
+    let bulk = Bulk { rate: Some(8_000), ..Bulk::new(&topic, PARTITIONS, 96_000) };
+    std::thread::scope(|scope| {
+        let producing = scope.spawn(|| broker.produce_many(&bulk));
+        let first = Member::join(&settings, &landed);
+        first.wait_held(6);
+        let second = Member::join(&settings, &landed);
+        second.wait_held(3);
+        first.wait_held(3);
+        let third = Member::join(&settings, &landed);
+        third.wait_held(2);
+        wait_until("even shares", || first.held() == 2 && second.held() == 2);
+        first.leave();
+        wait_until("the shares of two", || second.held() == 3 && third.held() == 3);
+        let fourth = Member::join(&settings, &landed);
+        fourth.wait_held(2);
+        second.leave();
+        third.leave();
+        fourth.wait_held(6);
+        producing.join().expect("produced");
+        landed.expect(&per_partition(96_000, 1));
+        fourth.leave();
+    });
+    let committed: i64 = (0..PARTITIONS)
+        .filter_map(|p| broker.committed(&format!("{topic}-group"), &topic, p).offset)
+        .sum();
+    assert_eq!(committed, 96_000);
+}
+
+#[test]
+fn cooperative_members_come_and_go() {
+    needs_servers!();
+    members_come_and_go(Broker::shared_v4(), Protocol::Cooperative);
+}
+
+#[test]
+fn eager_members_come_and_go() {
+    needs_servers!();
+    members_come_and_go(Broker::shared_v4(), Protocol::Eager);
+}
+
+#[test]
+fn kip_848_members_come_and_go() {
+    needs_servers!();
+    members_come_and_go(Broker::shared_v4(), Protocol::Kip848);
+}
+
+#[test]
+fn classic_members_come_and_go_on_kafka_3() {
+    needs_servers!();
+    members_come_and_go(Broker::shared_v3(), Protocol::Cooperative);
+    members_come_and_go(Broker::shared_v3(), Protocol::Eager);
+}
+
+/// A member without a Kafka partition is told that the group answered all the same.
+#[test]
+fn an_empty_assignment_is_an_answer() {
+    needs_servers!();
+    let broker = Broker::shared_v4();
+    for protocol in [Protocol::Cooperative, Protocol::Kip848] {
+        let topic = format!("empty-{protocol:?}").to_lowercase();
+        broker.create_topic(&topic, 1, &[]);
+        let settings = settings(broker, protocol, &format!("{topic}-group"), &[&topic]);
+        let landed = Arc::<Landed>::default();
+        let first = Member::join(&settings, &landed);
+        first.wait_held(1);
+        let second = Member::join(&settings, &landed);
+        let answered = &second.shared.answered;
+        wait_until("an answer", || answered.load(std::sync::atomic::Ordering::Acquire));
+        assert_eq!(first.held() + second.held(), 1);
+        second.leave();
+        first.leave();
+    }
+}
+
+/// Topics made later that match, and Kafka partitions added later, are found.
+#[test]
+fn new_topics_and_partitions_are_found() {
+    needs_servers!();
+    let broker = Broker::shared_v4();
+    for protocol in [Protocol::Cooperative, Protocol::Eager, Protocol::Kip848] {
+        let prefix = format!("grow-{protocol:?}-").to_lowercase();
+        broker.create_topic(&format!("{prefix}one"), 1, &[]);
+        let pattern = format!("^{prefix}.*");
+        let group = format!("{prefix}group");
+        let member =
+            Member::join(&settings(broker, protocol, &group, &[&pattern]), &Arc::default());
+        member.wait_held(1);
+        broker.create_topic(&format!("{prefix}two"), 2, &[]);
+        member.wait_held(3);
+        broker.add_partitions(&format!("{prefix}one"), 3);
+        member.wait_held(5);
+        member.leave();
+    }
+}
+
+/// Rebalances pause everything inside the client; at the end of a Kafka partition its position
+/// is then one too high. No record may be skipped by that (see `kafka::cursor`).
+fn no_record_is_skipped_at_the_end(broker: &Broker, protocol: Protocol) {
+    let topic = format!("tail-{protocol:?}").to_lowercase();
+    let other = format!("{topic}-other");
+    broker.create_topic(&topic, 4, &[]);
+    broker.create_topic(&other, 1, &[]);
+    let group = format!("{topic}-group");
+    let landed = Arc::<Landed>::default();
+    let member = Member::join(&settings(broker, protocol, &group, &[&topic]), &landed);
+    member.wait_held(4);
+    let mut bulk = Bulk::new(&topic, 4, 8);
+    for round in 1..=12 {
+        // A member that wants something else: a rebalance that moves nothing.
+        let passer = Member::join(&settings(broker, protocol, &group, &[&other]), &Arc::default());
+        broker.produce_many(&bulk);
+        passer.wait_held(1);
+        bulk = bulk.next();
+        landed.expect(&[2 * round; 4]);
+        std::thread::sleep(Duration::from_millis(100));
+        passer.leave();
+    }
+    assert_eq!(member.held(), 4);
+    member.leave();
+}
+
+#[test]
+fn no_record_is_skipped_at_the_end_by_a_rebalance() {
+    needs_servers!();
+    let broker = Broker::shared_v4();
+    no_record_is_skipped_at_the_end(broker, Protocol::Cooperative);
+    no_record_is_skipped_at_the_end(broker, Protocol::Kip848);
+}

@@ -1,0 +1,9 @@
+//! All integration tests, in one binary.
+
+#![allow(clippy::disallowed_methods, reason = "tests with real servers run on the wall clock")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;
+mod oracle;

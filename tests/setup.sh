@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# Installs what a fresh machine lacks, and nothing that is there already:
+#
+#   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
+#   tests/setup.sh test    that, and the real servers the tests run against: Java, Maven, Go and
+#                          Python from the package manager; Kafka, MinIO and DuckDB into
+#                          $KAFKA_S3_SINK_TEST_TOOLS (default: target/test-tools)
+#
+# Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
+# Every step looks first, so a second run takes a second.
+set -euo pipefail
+
+readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
+readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
+readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too old for MinIO
+readonly MAVEN_COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=${KAFKA_S3_SINK_TEST_TOOLS:-$repo/target/test-tools}
+export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# at_least WANTED FOUND: whether version FOUND is WANTED or later.
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+family() {
+  if have apt-get; then echo debian; elif have dnf; then echo amazon; else echo unknown; fi
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    die "this needs root, and there is no sudo. Run it as root and start again: $*"
+  fi
+}
+
+# install DEBIAN-PACKAGES AMAZON-PACKAGES
+install_packages() {
+  case $(family) in
+    debian)
+      say "installing $1"
+      as_root apt-get update -q >&2
+      # shellcheck disable=SC2086 # a list of names
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $1 >&2
+      ;;
+    amazon)
+      say "installing $2"
+      # shellcheck disable=SC2086 # a list of names
+      as_root dnf install -q -y $2 >&2
+      ;;
+    *) die "neither apt-get nor dnf is here. Install these by hand: $1" ;;
+  esac
+}
+
+# Debian and Amazon Linux ship a bare perl; OpenSSL's build wants these modules of the full one.
+perl_is_whole() { perl -MFindBin -MIPC::Cmd -MFile::Compare -MFile::Copy -MTime::Piece -e 1 2>/dev/null; }
+ca_certificates() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ]; }
+
+setup_compiler() {
+  local debian="" amazon=""
+  need() { debian="$debian $1" amazon="$amazon $2"; }
+  have gcc || need gcc gcc
+  have g++ || need g++ gcc-c++
+  have make || need make make
+  have pkg-config || need pkg-config pkgconf-pkg-config
+  have curl || need curl curl-minimal
+  have git || need git git
+  # gcc alone brings no C headers on a bare Debian.
+  [ "$(family)" != debian ] || [ -e /usr/include/stdlib.h ] || need libc6-dev glibc-devel
+  perl_is_whole || need perl perl
+  ca_certificates || need ca-certificates ca-certificates
+  [ -z "$debian" ] || install_packages "$debian" "$amazon"
+}
+
+setup_rust() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
+  if have cargo; then
+    found=$(cargo --version | cut -d ' ' -f 2)
+    at_least "$wanted" "$found" && return
+    have rustup || die "cargo $found is too old, $wanted is wanted: install Rust from https://rustup.rs"
+    say "Rust $found is older than $wanted, updating"
+    rustup update stable >&2
+    return
+  fi
+  say "installing Rust with rustup"
+  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+    sh -s -- -y --profile minimal --component clippy --component rustfmt >&2
+}
+
+java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }
+java_is_new() { have java && [ "$(java_major)" -ge 17 ]; }
+
+setup_java() {
+  if ! java_is_new || ! have mvn; then
+    install_packages "default-jre-headless maven" "java-17-amazon-corretto-headless maven"
+  fi
+  java_is_new || die "Kafka 4 needs Java 17 or later, and 'java' is $(java_major): install one"
+}
+
+setup_kafka() {
+  local version dir
+  for version in $KAFKA_VERSIONS; do
+    dir=$tools/kafka-$version
+    [ -e "$dir/libs/kafka_2.13-$version.jar" ] && continue
+    say "fetching Apache Kafka $version from Maven Central"
+    mkdir -p "$dir"
+    pom "$version" >"$dir/pom.xml"
+    rm -rf "$dir/libs.partial"
+    # Without slf4j-reload4j there is one logging backend, slf4j-simple, and it writes to stderr.
+    (cd "$dir" && mvn -q -B "$MAVEN_COPY" -DincludeScope=runtime \
+      -DexcludeArtifactIds=slf4j-reload4j -DoutputDirectory=libs.partial) >&2
+    rm -rf "$dir/libs"
+    mv "$dir/libs.partial" "$dir/libs"
+  done
+}
+
+pom() {
+  cat <<EOF
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>kafka-s3-sink</groupId>
+  <artifactId>test-kafka</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$1</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$1</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+EOF
+}
+
+go_version() { go env GOVERSION 2>/dev/null | sed 's/^go//'; }
+
+# Since 1.21 Go fetches by itself the toolchain that a module asks for; Debian 12 has 1.19, which
+# can still fetch that toolchain as what it is, a module, checked against Go's sum database.
+setup_go() {
+  have go || install_packages "golang-go" "golang"
+  at_least 1.21 "$(go_version)" && return
+  local module dir
+  module="golang.org/toolchain@v0.0.1-go$GO_TOOLCHAIN.linux-$(go env GOARCH)"
+  say "Go $(go_version) is too old for MinIO, fetching $GO_TOOLCHAIN"
+  (cd / && go mod download "$module") >&2
+  dir=$(go env GOMODCACHE)/$module
+  rm -rf "$tools/go"
+  mkdir -p "$tools"
+  cp -r "$dir" "$tools/go"
+  chmod -R u+w "$tools/go"
+  chmod +x "$tools"/go/bin/* "$tools"/go/pkg/tool/*/*
+  export PATH="$tools/go/bin:$PATH"
+}
+
+setup_minio() {
+  [ -x "$tools/bin/minio" ] && return
+  setup_go
+  say "building MinIO $MINIO_VERSION (two minutes)"
+  GOBIN="$tools/bin" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "github.com/minio/minio@$MINIO_VERSION" >&2
+}
+
+setup_duckdb() {
+  local stamp=$tools/venv/duckdb-$DUCKDB_VERSION.installed
+  [ -e "$stamp" ] && return
+  if ! have python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    install_packages "python3 python3-venv" "python3 python3-pip"
+  fi
+  say "installing DuckDB $DUCKDB_VERSION"
+  rm -rf "$tools/venv"
+  python3 -m venv "$tools/venv"
+  "$tools/venv/bin/pip" install -q "duckdb==$DUCKDB_VERSION" \
+    "duckdb-extension-httpfs==$DUCKDB_VERSION" >&2
+  touch "$stamp"
+}
+
+case ${1:-} in
+  build)
+    setup_compiler
+    setup_rust
+    ;;
+  test)
+    setup_compiler
+    setup_rust
+    setup_java
+    setup_kafka
+    setup_minio
+    setup_duckdb
+    ;;
+  *) die "usage: tests/setup.sh build|test" ;;
+esac
+say "all that '$1' needs is here"

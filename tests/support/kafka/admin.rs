@@ -1,0 +1,171 @@
+//! What tests do to a cluster from outside, through the client library: the Java tools would cost
+//! two seconds a call.
+
+use std::time::Duration;
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::{Broker, eventually};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a group holds for one Kafka partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupOffset {
+    /// The committed offset, if there is one.
+    pub(crate) offset: Option<i64>,
+    /// Its metadata.
+    pub(crate) metadata: String,
+}
+
+impl Broker {
+    /// A client's configuration for this broker, quiet about brokers that tests take away.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap());
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
+    /// Makes a topic and waits until it is led; tries again while an old one is being deleted.
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let admin = self.admin();
+        let new = settings.iter().fold(
+            NewTopic::new(topic, partitions, TopicReplication::Fixed(1)),
+            |new, (key, value)| new.set(key, value),
+        );
+        eventually(&format!("create topic {topic}"), || {
+            one(wait(admin.create_topics([&new], &options())))
+        });
+        self.wait_for_leaders(topic, partitions);
+    }
+
+    /// Deletes a topic.
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        let admin = self.admin();
+        let deleted = one(wait(admin.delete_topics(&[topic], &options())));
+        deleted.unwrap_or_else(|error| panic!("delete topic {topic}: {error}"));
+    }
+
+    /// Raises the number of Kafka partitions of a topic.
+    pub(crate) fn add_partitions(&self, topic: &str, total: i32) {
+        let admin = self.admin();
+        let new = NewPartitions::new(topic, total as usize);
+        let added = one(wait(admin.create_partitions([&new], &options())));
+        added.unwrap_or_else(|error| panic!("partitions of {topic}: {error}"));
+        self.wait_for_leaders(topic, total);
+    }
+
+    /// Moves the start of a Kafka partition's log to `before`, as retention does.
+    pub(crate) fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let admin = self.admin();
+        let offsets = offsets_of(topic, partition, Offset::Offset(before));
+        let deleted = wait(admin.delete_records(&offsets, &options())).expect("delete records");
+        for element in deleted.elements() {
+            element.error().unwrap_or_else(|error| panic!("delete records of {topic}: {error}"));
+        }
+    }
+
+    /// Sets a topic's settings to exactly these, all others to their defaults.
+    pub(crate) fn configure_topic(&self, topic: &str, settings: &[(&str, &str)]) {
+        let admin = self.admin();
+        let change = settings
+            .iter()
+            .fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |change, (key, value)| {
+                change.set(key, value)
+            });
+        let result = wait(admin.alter_configs([&change], &options())).expect("alter configs");
+        for resource in result {
+            resource.unwrap_or_else(|(_, error)| panic!("settings of {topic}: {error}"));
+        }
+    }
+
+    /// The first offset that a Kafka partition's log has, and the one after its last.
+    pub(crate) fn log_bounds(&self, topic: &str, partition: i32) -> (i64, i64) {
+        let client = self.group_client("harness");
+        eventually(&format!("offsets of {topic}[{partition}]"), || {
+            client.fetch_watermarks(topic, partition, TIMEOUT)
+        })
+    }
+
+    /// What the group has committed for a Kafka partition.
+    pub(crate) fn committed(&self, group: &str, topic: &str, partition: i32) -> GroupOffset {
+        let client = self.group_client(group);
+        let asked = offsets_of(topic, partition, Offset::Invalid);
+        let found = eventually(&format!("offsets of group {group}"), || {
+            client.committed_offsets(asked.clone(), TIMEOUT)
+        });
+        let element = found.find_partition(topic, partition).expect("the one asked for");
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        GroupOffset { offset, metadata: element.metadata().to_owned() }
+    }
+
+    /// Sets an offset by hand, as Kafka's reset tool does: without metadata, in an empty group.
+    pub(crate) fn set_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) {
+        let client = self.group_client(group);
+        let offsets = offsets_of(topic, partition, Offset::Offset(offset));
+        eventually(&format!("set an offset of group {group}"), || {
+            client.commit(&offsets, CommitMode::Sync)
+        });
+    }
+
+    /// Deletes a group with all its offsets; it must be empty.
+    pub(crate) fn delete_group(&self, group: &str) {
+        let admin = self.admin();
+        eventually(&format!("delete group {group}"), || {
+            one(wait(admin.delete_groups(&[group], &options())))
+        });
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.client_config().create().expect("admin client")
+    }
+
+    fn group_client(&self, group: &str) -> BaseConsumer {
+        self.client_config().set("group.id", group).create().expect("client")
+    }
+
+    fn wait_for_leaders(&self, topic: &str, partitions: i32) {
+        let client = self.group_client("harness");
+        eventually(&format!("leaders of {topic}"), || {
+            let metadata =
+                client.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| e.to_string())?;
+            let found = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
+            let led = found.iter().filter(|partition| partition.leader() >= 0).count();
+            if led == partitions as usize { Ok(()) } else { Err(format!("{led} have one")) }
+        });
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+fn offsets_of(topic: &str, partition: i32, offset: Offset) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, offset).expect("a valid offset");
+    list
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("runtime").block_on(future)
+}
+
+type OneResult = Result<String, (String, rdkafka::types::RDKafkaErrorCode)>;
+
+/// The one result of a request about one thing.
+fn one(results: rdkafka::error::KafkaResult<Vec<OneResult>>) -> Result<(), String> {
+    let results = results.map_err(|error| error.to_string())?;
+    let result = results.into_iter().next().expect("one result");
+    result.map(drop).map_err(|(what, code)| format!("{what}: {code}"))
+}

@@ -1,0 +1,144 @@
+//! A real MinIO: started on a free port of the loopback interface with its data in a folder of its
+//! own, stopped and started again at will, and ended by its process id.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region};
+
+use super::process::Process;
+use super::workdir::{WorkDir, free_port};
+use super::{http, tools};
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One MinIO server. Its process is behind a lock, so that one thread may stop it under another.
+pub(crate) struct Minio {
+    port: u16,
+    process: Mutex<Option<Process>>,
+    // After the process, so that it is dead before its folder goes.
+    data: WorkDir,
+}
+
+impl Minio {
+    /// The access key of its root user.
+    pub(crate) const ACCESS_KEY: &str = "test-root";
+    /// The secret of its root user.
+    pub(crate) const SECRET_KEY: &str = "test-root-secret";
+
+    /// Starts a server. `None` where the servers are not installed and the tests may go on
+    /// without: then it has said what is left out, and the test returns.
+    pub(crate) fn start() -> Option<Self> {
+        tools::servers_are_here().then(|| {
+            let (port, process) = (free_port(), Mutex::new(None));
+            let server = Self { port, process, data: WorkDir::new("minio") };
+            server.start_again();
+            server
+        })
+    }
+
+    /// The server that tests share which do not harm it; it ends with the test process. `None` as
+    /// with `start`.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Minio>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its access key.
+    pub(crate) fn access_key(&self) -> &str {
+        Self::ACCESS_KEY
+    }
+
+    /// Its secret.
+    pub(crate) fn secret_key(&self) -> &str {
+        Self::SECRET_KEY
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(Process::pid)
+    }
+
+    /// The folder with its data.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Ends it by SIGKILL; its data stays.
+    pub(crate) fn stop(&self) {
+        drop(self.process.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// SIGSTOP: connections stay, nothing answers.
+    pub(crate) fn freeze(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().expect("MinIO runs").signal(signal);
+    }
+
+    /// Starts it on the port and the data that it had, and waits until it is ready.
+    pub(crate) fn start_again(&self) {
+        let mut slot = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(slot.is_none(), "MinIO runs already");
+        let log = self.data.path().join("minio.log");
+        let mut process = Process::start("MinIO", self.command(), &log);
+        let address = format!("127.0.0.1:{}", self.port);
+        process.wait_ready(START_TIMEOUT, || {
+            http::get(&address, "/minio/health/ready").is_some_and(|(status, _)| status == 200)
+        });
+        *slot = Some(process);
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(tools::dir().join("bin/minio"));
+        command
+            .args(["server", "--quiet", "--address"])
+            .arg(format!("127.0.0.1:{}", self.port))
+            .arg(self.data.path().join("drive"))
+            .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
+            .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY)
+            .env("MINIO_BROWSER", "off")
+            .env("MINIO_UPDATE", "off");
+        command
+    }
+
+    /// A plain client of its root user, to look at what the code under test did.
+    pub(crate) fn client(&self) -> Client {
+        let keys = Credentials::new(Self::ACCESS_KEY, Self::SECRET_KEY, None, None, "tests");
+        let config = Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(self.endpoint())
+            .force_path_style(true)
+            .credentials_provider(keys)
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Makes a bucket.
+    pub(crate) async fn create_bucket(&self, name: &str) {
+        self.client().create_bucket().bucket(name).send().await.expect("a new bucket");
+    }
+}

@@ -1,0 +1,55 @@
+//! Where the test servers are installed, and what happens where they are not.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Says whether a test that needs servers may run; where they are missing it says so and the test
+/// returns, unless `KAFKA_S3_SINK_TESTS=all` promises that they are there: then it fails.
+#[macro_export]
+macro_rules! needs_servers {
+    () => {
+        if !$crate::support::tools::servers_are_here() {
+            return;
+        }
+    };
+}
+
+/// The folder that `tests/setup.sh test` installs into.
+pub(crate) fn dir() -> PathBuf {
+    std::env::var_os("KAFKA_S3_SINK_TEST_TOOLS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"),
+        PathBuf::from,
+    )
+}
+
+/// What `needs_servers!` asks.
+pub(crate) fn servers_are_here() -> bool {
+    static MISSING: OnceLock<Vec<String>> = OnceLock::new();
+    let missing = MISSING.get_or_init(look_for_servers);
+    if missing.is_empty() {
+        return true;
+    }
+    let list = missing.join(", ");
+    let all = std::env::var("KAFKA_S3_SINK_TESTS").is_ok_and(|tests| tests == "all");
+    assert!(!all, "test servers are missing ({list}): run tests/setup.sh test");
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    // Not eprintln!, which the test runner swallows when a test passes.
+    let _ = writeln!(std::io::stderr(), "LEFT OUT {name}: needs {list} (tests/setup.sh test)");
+    false
+}
+
+fn look_for_servers() -> Vec<String> {
+    let tools = dir();
+    let mut missing: Vec<String> = ["kafka-4.2.0/libs", "kafka-3.9.1/libs", "bin/minio", "venv"]
+        .into_iter()
+        .filter(|part| !tools.join(part).exists())
+        .map(|part| part.split('/').find(|name| *name != "bin").unwrap_or(part).to_owned())
+        .collect();
+    let java = std::process::Command::new("java").arg("-version").output();
+    if !java.is_ok_and(|output| output.status.success()) {
+        missing.push("java".to_owned());
+    }
+    missing
+}
