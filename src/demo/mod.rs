@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "an edge: a store dates its objects by the clock")]
 
+pub mod broker;
 mod count;
 pub mod events;
 pub mod store;
@@ -34,6 +35,14 @@ pub enum DemoError {
         /// The port that was asked for.
         port: u16,
         /// What the operating system said.
+        reason: String,
+    },
+    /// The embedded Kafka.
+    #[error("the embedded Kafka could not {what}: {reason}")]
+    Broker {
+        /// What it was asked for.
+        what: &'static str,
+        /// What librdkafka said.
         reason: String,
     },
 }
