@@ -6,4 +6,6 @@
 mod support;
 
 mod harness;
+mod house;
 mod oracle;
+mod s3_store;
