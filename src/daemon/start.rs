@@ -62,7 +62,7 @@ pub(crate) fn probe_key(dead_letter_prefix: &str) -> String {
 }
 
 fn is_honoured(found: &ConditionalPut) -> bool {
-    let honoured = matches!(found, ConditionalPut::Honoured);
+    let honoured = matches!(found, ConditionalPut::Honoured | ConditionalPut::HonouredByPutOnly(_));
     if honoured {
         tracing::info!("the store honours conditional puts: both fences stand");
     } else {
