@@ -13,6 +13,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
+mod produce;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Consume as a member of the group until SIGTERM or SIGINT
     Run(run::RunArgs),
+    /// Produce sample events to a topic
+    Produce(produce::ProduceArgs),
 }
 
 /// Where the configuration is.
@@ -57,6 +60,7 @@ impl ConfigArgs {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Produce(args) => produce::produce(&args),
     }
 }
 
