@@ -14,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
 mod demo;
+mod produce;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ enum Command {
     Run(run::RunArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
+    /// Produce sample events to a topic
+    Produce(produce::ProduceArgs),
 }
 
 /// Where the configuration is.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Produce(args) => produce::produce(&args),
     }
 }
 

@@ -35,6 +35,7 @@ pub use settings::{
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
 };
 pub use source::environment;
+pub(crate) use units::{parse_duration, parse_size};
 
 use std::path::Path;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ const SIZES: &[(u64, &[&str])] = &[
 
 /// Reads `5m`, `1h30m`, `500ms` or `2 minutes`; a bare number is an error, for its unit is
 /// anybody's guess.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
         return Err(format!("{text:?} has no unit; write \"{rest}s\", \"{rest}m\" or \"{rest}h\""));
@@ -48,7 +48,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `64MiB`, `10MB`, `1.5 GiB`, `1_000_000`; a bare number is bytes.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let (number, unit, tail) = split(trimmed).ok_or_else(|| no_size(text))?;
     let letter = unit.to_ascii_uppercase();

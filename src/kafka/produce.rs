@@ -1,8 +1,8 @@
 //! A small producer, and topics to produce into: for `produce`, for quick starts, for tests.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -18,6 +18,13 @@ use super::KafkaError;
 /// How long a full queue of the producer is waited for at a time.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a sample producer has unless its properties say otherwise: a property, its other name,
+/// the value.
+const DEFAULTS: &[(&str, &str, &str)] = &[
+    ("compression.codec", "compression.type", "lz4"),
+    ("linger.ms", "queue.buffering.max.ms", "20"),
+];
 
 /// One record to be produced.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +47,7 @@ pub struct SampleRecord<'a> {
 struct Deliveries {
     delivered: AtomicU64,
     failed: AtomicU64,
+    first_failure: OnceLock<String>,
 }
 
 struct Counting(Arc<Deliveries>);
@@ -53,10 +61,10 @@ impl ProducerContext for Counting {
         match result {
             Ok(_) => self.0.delivered.fetch_add(1, Ordering::Relaxed),
             Err((error, _)) => {
-                if self.0.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                if self.0.first_failure.set(error.to_string()).is_ok() {
                     tracing::warn!(%error, "a sample record was not delivered");
                 }
-                0
+                self.0.failed.fetch_add(1, Ordering::Relaxed)
             }
         };
     }
@@ -75,9 +83,13 @@ impl SampleProducer {
         properties: &BTreeMap<String, SecretString>,
     ) -> Result<Self, KafkaError> {
         let deliveries = Arc::new(Deliveries::default());
-        let producer = client_config(bootstrap_servers, properties)
-            .set("compression.codec", "lz4")
-            .set("linger.ms", "20")
+        let mut config = client_config(bootstrap_servers, properties);
+        for (key, alias, value) in DEFAULTS {
+            if !properties.contains_key(*key) && !properties.contains_key(*alias) {
+                config.set(*key, *value);
+            }
+        }
+        let producer = config
             .create_with_context(Counting(Arc::clone(&deliveries)))
             .map_err(|error| KafkaError::Config(error.to_string()))?;
         Ok(Self { producer, deliveries })
@@ -118,6 +130,23 @@ impl SampleProducer {
     /// How many were given up.
     pub fn failed(&self) -> u64 {
         self.deliveries.failed.load(Ordering::Relaxed)
+    }
+
+    /// Why the first record that was given up was given up.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.deliveries.first_failure.get().map(String::as_str)
+    }
+
+    /// The topics of the cluster that this client may see, with their numbers of Kafka
+    /// partitions. An error means that no broker answered in time.
+    pub fn topics(&self, timeout: Duration) -> Result<BTreeMap<String, usize>, KafkaError> {
+        let answer = self.producer.client().fetch_metadata(None, timeout);
+        let metadata = answer.map_err(|error| KafkaError::Request {
+            what: "list of topics".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
     }
 }
 
