@@ -1,4 +1,7 @@
 //! From checked values to `Settings`. Nothing is refused here any more.
+//!
+//! Every key has passed its check or has its default, so the `unwrap_or`s below stand for values
+//! that were refused before; such settings are thrown away. A test walks through every word.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,6 +88,7 @@ fn s3(values: &Values) -> S3Settings {
     S3Settings {
         bucket: values.owned_text("s3.bucket"),
         region: optional("s3.region"),
+        // The SDK appends a path of its own.
         endpoint: values.text("s3.endpoint").map(|text| text.trim_end_matches('/').to_owned()),
         force_path_style: values.switch("s3.force_path_style"),
         storage_class: optional("s3.storage_class"),
@@ -114,6 +118,7 @@ fn policy(values: &Values) -> RecordPolicy {
     }
 }
 
+/// All that travels in the pin, gathered from the sections where people look for it.
 fn layout(values: &Values) -> Layout {
     let shared = |key| Arc::from(values.owned_text(key));
     let day = |index: usize| {
@@ -154,6 +159,7 @@ fn duration(values: &Values, key: &str) -> Duration {
     values.duration(key).unwrap_or_default()
 }
 
+/// Half of what there is: the rest is for the page cache, the kernel's sockets and neighbours.
 fn default_memory(machine: Machine) -> u64 {
     machine.memory.map_or(BLIND_MEMORY, |memory| (memory / 2).max(MIN_MEMORY))
 }

@@ -20,6 +20,7 @@ const HEAD: &str = "\
 # This file is written by the program itself, and a test keeps it so.
 ";
 
+/// Not in the schema: librdkafka has its own.
 const LIBRDKAFKA: &str = "
 # Properties of librdkafka itself, by its own names: https://github.com/confluentinc/librdkafka,
 # CONFIGURATION.md. Those that would break exactly-once are refused, with the reason. The sizes of
@@ -33,6 +34,7 @@ const LIBRDKAFKA: &str = "
 #session.timeout.ms = 45000
 ";
 
+/// Sections by topic repeat the schema's, so a few lines stand for all.
 const TOPIC: &str = "
 # What differs for one topic: any key of layout, rotation and records.
 # KAFKA_S3_SINK__TOPIC__orders__ROTATION__MAX_AGE=1m does the same as the first of these.
@@ -68,6 +70,7 @@ fn write_section(text: &mut String, section: &SectionSpec) {
     }
 }
 
+/// A key that has no fixed default is commented out: `#key`, without the space that words have.
 fn write_key(text: &mut String, key: &KeySpec) {
     let (mark, note) = match key.fallback {
         Fallback::Required(_) => ("", " You must set it.".to_owned()),

@@ -12,7 +12,6 @@ mod error;
 mod example;
 mod librdkafka;
 mod machine;
-mod overlap;
 mod render;
 mod rules;
 mod schema;

@@ -80,6 +80,7 @@ fn lines(text: &mut String, section: &SectionSpec, value: impl Fn(&str) -> Optio
     }
 }
 
+/// Names in quotes: as bare dotted keys, one that begins another could not stand beside it.
 fn properties(text: &mut String, kafka: &KafkaSettings) {
     if kafka.librdkafka.is_empty() {
         return;
@@ -133,6 +134,7 @@ fn of_s3(s3: &S3Settings, name: &str) -> Option<String> {
     }
 }
 
+/// A policy by the names of its keys, for the general one and for those of topics.
 fn of_policy(policy: &RecordPolicy, path: &str) -> Option<String> {
     let RecordPolicy { layout, rotation, compression_level } = policy;
     match path {

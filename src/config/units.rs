@@ -36,6 +36,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let (number, unit, tail) = split(rest).ok_or_else(|| no_duration(text))?;
         let unit = self::unit(TIMES, unit).ok_or_else(|| no_duration(text))?;
+        // "30m1h" and "5m5m" are slips more often than sums.
         if unit >= last {
             return Err(format!("{text:?} has its units out of order; write it like \"1h30m\""));
         }

@@ -97,6 +97,7 @@ fn scalar(key: &KeySpec, value: &Value, from_env: bool) -> Result<Parsed, String
     }
 }
 
+/// Numbers beyond `i64` are kept too, so that they are out of range and not of another type.
 fn integer(value: &Value) -> Option<i128> {
     match value.kind {
         ValueKind::I64(number) => Some(number.into()),

@@ -12,11 +12,11 @@ use super::schema;
 use super::value::{self, Parsed};
 
 /// One key's value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     parsed: Option<Parsed>,
-    /// Where it was set; `None` is the default.
-    place: Option<Place>,
+    /// Where it was set, and under which full name; `None` is the default.
+    written: Option<(Place, String)>,
     /// Whether it was set to something that is not allowed; the default stands in for it.
     failed: bool,
 }
@@ -28,32 +28,37 @@ pub(super) struct Values(BTreeMap<&'static str, Entry>);
 impl Values {
     /// Every key at its default.
     pub(super) fn defaults() -> Self {
-        let entry = |key| Entry { parsed: value::default_of(key), place: None, failed: false };
+        let entry = |key| Entry { parsed: value::default_of(key), ..Entry::default() };
         Self(schema::keys().map(|key| (key.path, entry(key))).collect())
     }
 
     /// Sets a key to a value that passed its checks.
-    pub(super) fn set(&mut self, key: &'static str, parsed: Parsed, place: Place) {
-        self.0.insert(key, Entry { parsed: Some(parsed), place: Some(place), failed: false });
+    pub(super) fn set(&mut self, key: &'static str, parsed: Parsed, place: Place, name: String) {
+        let written = Some((place, name));
+        self.0.insert(key, Entry { parsed: Some(parsed), written, failed: false });
     }
 
     /// Notes that a key was set to something that is not allowed.
-    pub(super) fn fail(&mut self, key: &'static str, place: Place) {
+    pub(super) fn fail(&mut self, key: &'static str, place: Place, name: String) {
         if let Some(entry) = self.0.get_mut(key) {
-            (entry.place, entry.failed) = (Some(place), true);
+            (entry.written, entry.failed) = (Some((place, name)), true);
         }
     }
 
-    /// Puts a key back to its default.
-    pub(super) fn reset(&mut self, key: &'static str) {
-        if let Some(entry) = self.0.get_mut(key) {
-            *entry = Entry { parsed: None, place: None, failed: false };
-        }
+    /// Unsets a key.
+    pub(super) fn unset(&mut self, key: &'static str) {
+        self.0.insert(key, Entry::default());
     }
 
     /// Where a key was set, if it was.
     pub(super) fn place(&self, key: &str) -> Option<&Place> {
-        self.0.get(key)?.place.as_ref()
+        self.0.get(key)?.written.as_ref().map(|(place, _)| place)
+    }
+
+    /// A key's name as it was written, which for a topic's own is longer.
+    pub(super) fn name<'a>(&'a self, key: &'a str) -> &'a str {
+        let written = self.0.get(key).and_then(|entry| entry.written.as_ref());
+        written.map_or(key, |(_, name)| name)
     }
 
     /// Whether all of these hold what the user meant, so that comparing them makes sense.

@@ -80,9 +80,9 @@ impl Walker<'_> {
     fn key(&mut self, key: &'static KeySpec, path: &Path, value: &Value, values: &mut Values) {
         let place = self.tree.places.of(path);
         match value::parse(key, value, self.tree.places.is_env(path)) {
-            Ok(parsed) => values.set(key.path, parsed, place),
+            Ok(parsed) => values.set(key.path, parsed, place, dotted(path)),
             Err(faults) => {
-                values.fail(key.path, place);
+                values.fail(key.path, place, dotted(path));
                 for fault in faults {
                     self.fault(path, fault);
                 }
@@ -98,6 +98,7 @@ impl Walker<'_> {
         self.errors.push(ConfigError::Value { place, key: dotted(path), message });
     }
 
+    /// librdkafka's own names; what a value says never enters an error.
     fn properties(&mut self, value: &Value, properties: &mut Properties) {
         let Some(table) = self.table(&["kafka", "librdkafka"], value) else { return };
         for (name, value) in table {
@@ -124,6 +125,7 @@ impl Walker<'_> {
             .collect()
     }
 
+    /// One topic: its own values above a copy of the general ones.
     fn topic(&mut self, name: &str, value: &Value, general: &Values) -> Topic {
         let place = self.tree.places.of(&[schema::TOPIC, name].map(Into::into));
         if let Err(message) = rules::kafka::topic_name(name) {
@@ -133,7 +135,7 @@ impl Walker<'_> {
         let mut values = general.clone();
         // A level speaks the language of its own compression.
         if own(value, "layout", "compression") {
-            values.reset("layout.compression_level");
+            values.unset("layout.compression_level");
         }
         for (section, value) in self.table(&[schema::TOPIC, name], value).into_iter().flatten() {
             let path = [schema::TOPIC, name, section.as_str()];
@@ -146,6 +148,7 @@ impl Walker<'_> {
         Topic { values, place }
     }
 
+    /// The table that must stand here.
     fn table<'v>(&mut self, path: &[&str], value: &'v Value) -> Option<&'v Table> {
         if let ValueKind::Table(table) = &value.kind {
             return Some(table);
@@ -163,6 +166,7 @@ impl Walker<'_> {
         self.errors.push(ConfigError::Unknown { place, key: dotted(path), hint });
     }
 
+    /// Keys without a default that nobody set. One that was set and refused is not missing.
     fn missing(&mut self, general: &Values) {
         for key in schema::keys() {
             if matches!(key.fallback, Fallback::Required(_)) && general.place(key.path).is_none() {
@@ -178,6 +182,7 @@ impl Walker<'_> {
     }
 }
 
+/// Whether a topic sets this key itself.
 fn own(topic: &Value, section: &str, key: &str) -> bool {
     let step = |value: &Value, name: &str| match &value.kind {
         ValueKind::Table(table) => table.get(name).cloned(),

@@ -9,6 +9,7 @@ use super::units;
 use crate::record::{Compression, RecordPolicy};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// Below this the time of a query goes into opening objects.
 const SMALL_OBJECT: u64 = 1024 * 1024;
 
 /// Classes whose objects must be restored before anybody can read them.
@@ -22,12 +23,14 @@ impl Settings {
         said.extend(self.of_policy(&self.topics.default));
         for (topic, policy) in &self.topics.by_topic {
             let general = self.of_policy(&self.topics.default);
+            // What a topic inherits was said already.
             let own = self.of_policy(policy).into_iter().filter(|text| !general.contains(text));
             said.extend(own.map(|text| format!("topic {topic}: {text}")));
         }
         said
     }
 
+    /// Keys of `[kafka]` that have no effect.
     fn of_kafka(&self) -> Vec<String> {
         let kafka = &self.kafka;
         let mut said = Vec::new();
@@ -42,6 +45,7 @@ impl Settings {
         said
     }
 
+    /// Keys that may differ by topic.
     fn of_policy(&self, policy: &RecordPolicy) -> Vec<String> {
         let mut said = Vec::new();
         if policy.layout.compression == Compression::Zstd {
@@ -73,6 +77,7 @@ impl Settings {
     }
 }
 
+/// Keys of the store.
 fn of_s3(s3: &S3Settings) -> Vec<String> {
     let mut said = Vec::new();
     if !is_aws_bucket(&s3.bucket) {

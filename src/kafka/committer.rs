@@ -15,7 +15,8 @@ use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::fence::Fence;
-use super::native::{self, Client, Entry, PartitionList, Queue};
+use super::list::{Entry, PartitionList};
+use super::native::{self, Client, Queue};
 use crate::record::{CommitError, CommitRequest, Epoch, TopicPartition};
 
 /// What became of one request.

@@ -11,9 +11,11 @@ use rdkafka::bindings as c;
 use super::committer::{CommitDone, CommitJob, CommitOutcome, Committer};
 use super::facts::{self, LogBounds};
 use super::fence::Fence;
+use super::gate::LaneShared;
 use super::group::{Group, HardStop};
-use super::lane::{LaneConsumer, LaneShared};
-use super::native::{self, Client, PartitionList, Queue};
+use super::lane::LaneConsumer;
+use super::list::PartitionList;
+use super::native::{self, Client, Queue};
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{
@@ -75,32 +77,18 @@ struct Inner {
 impl KafkaEdge {
     /// Makes the client and its committer. Nothing is subscribed yet, and no broker is needed.
     pub fn connect(options: EdgeOptions<'_>) -> Result<(Self, Vec<LaneConsumer>), KafkaError> {
-        let EdgeOptions { settings, .. } = options;
-        let lanes = options.lanes.max(1);
-        let config = properties::consumer(settings, options.isolation, options.memory, lanes);
+        let EdgeOptions { settings, isolation, memory, lanes, .. } = options;
+        let lanes = lanes.max(1);
+        let config = properties::consumer(settings, isolation, memory, lanes);
+        let fence_deadline = properties::fence_deadline(&config);
         let client = Arc::new(Client::consumer(&config)?);
-        let queue = Queue::main(&client)
-            .ok_or_else(|| KafkaError::Config("group.id is needed".to_owned()))?;
-        let shared: Vec<_> = (0..lanes).map(|_| Arc::new(LaneShared::new(&client))).collect();
-        let consumers =
-            shared.iter().map(|lane| LaneConsumer::new(Arc::clone(&client), Arc::clone(lane)));
-        let consumers = consumers.collect();
-        let fence = Arc::new(Fence::default());
-        let (leaving, stopping) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
-        let group = Group {
-            client: Arc::clone(&client),
-            queue,
-            fence: Arc::clone(&fence),
-            fence_deadline: properties::fence_deadline(&config),
-            hard_stop: options.hard_stop,
-            lanes: shared,
-            assign_lane: options.assign_lane,
-            listener: options.listener,
-            held: HashMap::new(),
-            report: Default::default(),
-            leaving: Arc::clone(&leaving),
-            stopping: Arc::clone(&stopping),
-        };
+        let lanes: Vec<_> = (0..lanes).map(|_| Arc::new(LaneShared::new(&client))).collect();
+        let consumers = lanes
+            .iter()
+            .map(|lane| LaneConsumer::new(Arc::clone(&client), Arc::clone(lane)))
+            .collect();
+        let (fence, leaving, stopping) =
+            <(Arc<Fence>, Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let (sender, jobs) = mpsc::channel();
         let committer = Committer {
             client: Arc::clone(&client),
@@ -109,16 +97,18 @@ impl KafkaEdge {
             stopping: Arc::clone(&stopping),
         };
         spawn("kafka-commit", move || committer.run())?;
+        let topics = settings.topics.clone();
         let inner = Inner {
             client,
             fence,
             jobs: Mutex::new(sender),
-            topics: settings.topics.clone(),
-            group: Mutex::new(Some(group)),
-            ended: Mutex::new(None),
+            topics,
+            group: Mutex::default(),
+            ended: Mutex::default(),
             leaving,
             stopping,
         };
+        *lock(&inner.group) = Some(inner.group_thread(options, lanes, fence_deadline)?);
         Ok((Self(Arc::new(inner)), consumers))
     }
 
@@ -210,6 +200,32 @@ impl KafkaEdge {
     /// All topics that this user may see, with the number of their Kafka partitions. Blocks.
     pub fn topics(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
         facts::topics(&self.0.client)
+    }
+}
+
+impl Inner {
+    fn group_thread(
+        &self,
+        options: EdgeOptions<'_>,
+        lanes: Vec<Arc<LaneShared>>,
+        fence_deadline: Duration,
+    ) -> Result<Group, KafkaError> {
+        let queue = Queue::main(&self.client)
+            .ok_or_else(|| KafkaError::Config("group.id is needed".to_owned()))?;
+        Ok(Group {
+            client: Arc::clone(&self.client),
+            queue,
+            fence: Arc::clone(&self.fence),
+            fence_deadline,
+            hard_stop: options.hard_stop,
+            lanes,
+            assign_lane: options.assign_lane,
+            listener: options.listener,
+            held: HashMap::new(),
+            report: Default::default(),
+            leaving: Arc::clone(&self.leaving),
+            stopping: Arc::clone(&self.stopping),
+        })
     }
 }
 

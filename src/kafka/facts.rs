@@ -9,7 +9,8 @@ use std::time::Duration;
 use rdkafka::bindings as c;
 
 use super::KafkaError;
-use super::native::{self, Client, Event, PartitionList, Queue, millis};
+use super::list::PartitionList;
+use super::native::{self, Client, Event, Queue, millis};
 use crate::record::{Committed, CommittedOffsets, Offset, TopicFacts, TopicPartition};
 
 /// How long one question may take; all of them are asked again by the caller.

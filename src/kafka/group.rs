@@ -14,8 +14,9 @@ use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::fence::Fence;
-use super::lane::LaneShared;
-use super::native::{self, Client, Event, PartitionList, Queue};
+use super::gate::LaneShared;
+use super::list::PartitionList;
+use super::native::{self, Client, Event, Queue};
 use super::report::Report;
 use super::{AssignLane, GroupListener};
 use crate::record::{Epoch, TopicPartition};

@@ -14,14 +14,16 @@
 //! used here moves the position for records and control records only, after it has dropped what
 //! is outdated; all that a pause can do beside it is bring a record twice.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as c;
 
+use super::gate::{LaneShared, LaneWaker};
+use super::list::PartitionList;
 use super::message::{Kind, Message};
-use super::native::{self, Client, PartitionList, Queue, millis};
+use super::native::{self, Client, millis};
 use super::slot::{Slot, SlotState};
 use crate::record::{Epoch, Offset, Record, TopicPartition};
 
@@ -93,47 +95,6 @@ pub enum FetchEvent<'a> {
 #[error("the assignment is over")]
 pub struct StaleEpoch;
 
-/// What the group thread and a lane share.
-pub(super) struct LaneShared {
-    pub(super) queue: Queue,
-    gate: Mutex<Gate>,
-}
-
-/// Which assignments a lane may start; held while it does, so that a start never crosses a
-/// revoke.
-#[derive(Default)]
-pub(super) struct Gate {
-    pub(super) epochs: HashMap<TopicPartition, Epoch>,
-    /// Fetchers that librdkafka gave up; a seek cannot bring them back.
-    pub(super) dead: HashSet<TopicPartition>,
-    /// Those of them that shall run again, for the group thread to assign anew.
-    pub(super) to_reassign: Vec<TopicPartition>,
-    /// Kafka partitions that were assigned anew: what ran there is to be started again.
-    pub(super) reassigned: Vec<TopicPartition>,
-}
-
-impl LaneShared {
-    pub(super) fn new(client: &Arc<Client>) -> Self {
-        Self { queue: Queue::new(client), gate: Mutex::default() }
-    }
-
-    pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes a lane out of a poll that waits.
-#[derive(Clone)]
-pub struct LaneWaker(Arc<LaneShared>);
-
-impl LaneWaker {
-    /// The present poll returns, or the next one if none waits.
-    pub fn wake(&self) {
-        // SAFETY: the queue is alive; the call is made for other threads.
-        unsafe { c::rd_kafka_queue_yield(self.0.queue.ptr()) };
-    }
-}
-
 /// One lane's reader; owned by the lane's thread.
 pub struct LaneConsumer {
     client: Arc<Client>,
@@ -151,7 +112,7 @@ impl LaneConsumer {
 
     /// Wakes this lane from other threads.
     pub fn waker(&self) -> LaneWaker {
-        LaneWaker(Arc::clone(&self.shared))
+        LaneWaker::new(&self.shared)
     }
 
     /// Reads these Kafka partitions from absolute offsets, whether they are read already (a

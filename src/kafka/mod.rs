@@ -21,8 +21,10 @@ mod edge;
 mod error;
 mod facts;
 pub mod fence;
+mod gate;
 mod group;
 mod lane;
+mod list;
 mod message;
 mod native;
 pub mod produce;
@@ -36,8 +38,9 @@ pub use committer::{CommitDone, CommitOutcome};
 pub use edge::{EdgeOptions, FetchMemory, HARD_STOP_EXIT_CODE, KafkaEdge, exit_now};
 pub use error::KafkaError;
 pub use facts::LogBounds;
+pub use gate::LaneWaker;
 pub use group::HardStop;
-pub use lane::{FetchEvent, LaneConsumer, LaneWaker, StaleEpoch};
+pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
 
 use crate::record::{Epoch, TopicPartition};
 

@@ -32,7 +32,7 @@ pub struct SampleRecord<'a> {
     pub value: Option<&'a [u8]>,
     /// Names and values, in order.
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
-    /// CreateTime in milliseconds; `None` is now.
+    /// CreateTime in milliseconds; `None` is now, and so is 0 to librdkafka.
     pub timestamp: Option<i64>,
 }
 

@@ -59,6 +59,8 @@ fn promise(config: &mut ClientConfig, isolation: IsolationLevel) {
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
+        // A batch that was damaged on its way stops its Kafka partition; unchecked it is parsed.
+        .set("check.crcs", "true")
         .set("isolation.level", isolation);
 }
 

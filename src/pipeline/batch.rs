@@ -38,6 +38,7 @@ pub(super) struct OpenBatch {
     objects: BTreeMap<Target, OpenObject>,
     first: Option<(FirstRecord, Target)>,
     records: u64,
+    largest_object: u64,
     times: Option<(i64, i64)>,
     last: Option<(Offset, i32)>,
 }
@@ -102,6 +103,7 @@ impl OpenBatch {
             objects: BTreeMap::new(),
             first: None,
             records: 0,
+            largest_object: 0,
             times: None,
             last: None,
         }
@@ -131,6 +133,8 @@ impl OpenBatch {
         object.records += 1;
         object.uncompressed += line.len() as u64;
         object.times = widened(object.times, time);
+        // Only the object that was written to can have become the largest.
+        self.largest_object = self.largest_object.max(object.encoder.stored());
         self.times = widened(self.times, time);
         self.records += 1;
     }

@@ -33,6 +33,7 @@ impl Partition {
         if !self.takes_records() || record.offset < self.next {
             return;
         }
+        let waiting = self.sealed.len();
         if let Some(replay) = &mut self.replay {
             replay.give_up = None;
             if record.offset >= replay.pin.end {
@@ -44,7 +45,10 @@ impl Partition {
             }
         }
         self.take(cx, record);
-        self.pump(cx);
+        // What else there is to do comes with replies and with time, not with every record.
+        if self.sealed.len() != waiting {
+            self.pump(cx);
+        }
     }
 
     const fn takes_records(&self) -> bool {

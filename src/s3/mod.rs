@@ -1,1 +1,24 @@
-//! (being written)
+//! The store: objects go up under names that must be free, and are looked at by HEAD.
+//!
+//! Fed by `daemon`, which executes what the pipeline decided; it feeds nobody but its caller.
+//! The only room (beside `demo`) that imports the AWS SDK. It decides nothing and retries nothing
+//! but the pieces of one multipart upload: every failure goes back with a class, and the pipeline
+//! does the rest.
+
+#![allow(clippy::disallowed_methods, reason = "an edge: it compares the store's clock with ours")]
+
+mod body;
+mod classes;
+mod client;
+mod connect;
+mod errors;
+mod head;
+mod multipart;
+mod parts;
+mod probe;
+mod put;
+mod tls;
+
+pub use client::Store;
+pub use errors::S3Error;
+pub use probe::ConditionalPut;

@@ -35,25 +35,23 @@ fn filter(
         _ => (SETTING, settings.level.trim()),
     };
     let wrong = |reason: String| TelemetryError::LogFilter { origin, filter: text.into(), reason };
-    if text.is_empty() {
+    let directives: Vec<&str> = text.split(',').map(str::trim).filter(|d| !d.is_empty()).collect();
+    if directives.is_empty() {
         return Err(wrong("it is empty".into()));
     }
     // `RUST_LOG=some_module` is common usage; in our own setting it is a misspelt level.
-    if let Some(word) = misspelt_level(text).filter(|_| origin == SETTING) {
+    if let Some(word) = misspelt_level(&directives).filter(|_| origin == SETTING) {
         return Err(wrong(format!("`{word}` is no level")));
     }
-    EnvFilter::builder().parse(text).map_err(|error| wrong(error.to_string()))
+    // `EnvFilter` takes no space after a comma, people do.
+    EnvFilter::builder().parse(directives.join(",")).map_err(|error| wrong(error.to_string()))
 }
 
-/// The first word that is neither a level nor has one. `EnvFilter` would take `inof` for the
-/// name of a module, and the log would be silent.
-fn misspelt_level(filter: &str) -> Option<&str> {
-    if filter.contains('[') {
-        // Fields of spans may hold commas; such a filter is the work of somebody who knows.
-        return None;
-    }
-    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.find(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err())
+/// The first directive that is no level, no module with a level and no span. `EnvFilter` would
+/// take `inof` for the name of a module, and the log would be silent.
+fn misspelt_level<'a>(directives: &[&'a str]) -> Option<&'a str> {
+    let mut bare = directives.iter().filter(|directive| !directive.contains(['=', '[']));
+    bare.find(|word| word.parse::<LevelFilter>().is_err()).copied()
 }
 
 fn dispatch<W>(filter: EnvFilter, format: LogFormat, colours: bool, writer: W) -> Dispatch
@@ -159,7 +157,7 @@ mod tests {
 
     #[test]
     fn filters_by_span_pass() {
-        let by_span = settings("[lane{id=1,state=open}]=debug", LogFormat::Text);
+        let by_span = settings("warn,[lane{id=1}]=debug,[upload]", LogFormat::Text);
         assert!(filter(&by_span, None).is_ok());
     }
 

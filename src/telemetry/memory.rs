@@ -34,20 +34,18 @@ mod tests {
         assert_eq!(resident_pages("14318 many"), None);
     }
 
-    #[test]
-    fn the_resident_size_is_that_of_a_process_and_agrees_with_the_kernel() {
-        let ours = resident_bytes().expect("this system has /proc");
+    fn seen_by_the_kernel() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        let kib: u64 = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
-        // Other tests allocate between the two readings.
-        assert!(ours.abs_diff(kib * 1024) < 64 << 20, "{ours} against {kib} KiB");
+        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// The margins are wide, for other tests allocate at the same time.
     #[test]
-    fn memory_that_is_touched_is_seen() {
+    fn the_resident_size_agrees_with_the_kernel_and_grows_with_what_is_touched() {
         const TOUCHED: u64 = 256 << 20;
         let before = resident_bytes().unwrap();
+        assert!(before.abs_diff(seen_by_the_kernel()) < TOUCHED / 2, "{before}");
         let block = std::hint::black_box(vec![1_u8; TOUCHED as usize]);
         let after = resident_bytes().unwrap();
         assert!(after > before + TOUCHED / 2, "{before} then {after}");

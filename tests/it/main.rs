@@ -6,5 +6,7 @@
 mod support;
 
 mod harness;
+mod house;
 mod oracle;
+mod s3_store;
 mod sink;

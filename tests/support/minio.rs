@@ -1,7 +1,8 @@
 //! A real MinIO: started on a free port of the loopback interface with its data in a folder of its
 //! own, stopped and started again at will, and ended by its process id.
 
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Minio {
     port: u16,
     process: Mutex<Option<Process>>,
+    /// The folder with `public.crt` and `private.key`, if it speaks TLS.
+    certificates: Option<PathBuf>,
     // After the process, so that it is dead before its folder goes.
     data: WorkDir,
 }
@@ -28,13 +31,25 @@ impl Minio {
     pub(crate) const ACCESS_KEY: &str = "test-root";
     /// The secret of its root user.
     pub(crate) const SECRET_KEY: &str = "test-root-secret";
+    /// The name of its one KMS key.
+    pub(crate) const KMS_KEY: &str = "test-key";
+    const KMS_SETTING: &str = "test-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
     /// Starts a server. `None` where the servers are not installed and the tests may go on
     /// without: then it has said what is left out, and the test returns.
     pub(crate) fn start() -> Option<Self> {
+        Self::launch(None)
+    }
+
+    /// Starts a server that speaks TLS with `public.crt` and `private.key` of this folder.
+    pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
+        Self::launch(Some(certificates.to_owned()))
+    }
+
+    fn launch(certificates: Option<PathBuf>) -> Option<Self> {
         tools::servers_are_here().then(|| {
             let (port, process) = (free_port(), Mutex::new(None));
-            let server = Self { port, process, data: WorkDir::new("minio") };
+            let server = Self { port, process, certificates, data: WorkDir::new("minio") };
             server.start_again();
             server
         })
@@ -47,9 +62,10 @@ impl Minio {
         SHARED.get_or_init(Self::start).as_ref()
     }
 
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, or https.
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Its port.
@@ -105,14 +121,22 @@ impl Minio {
         let log = self.data.path().join("minio.log");
         let mut process = Process::start("MinIO", self.command(), &log);
         let address = format!("127.0.0.1:{}", self.port);
+        let tls = self.certificates.is_some();
         process.wait_ready(START_TIMEOUT, || {
-            http::get(&address, "/minio/health/ready").is_some_and(|(status, _)| status == 200)
+            if tls {
+                return TcpStream::connect(&address).is_ok();
+            }
+            // Its health page says yes before it takes requests. Once it does, it refuses this.
+            http::get(&address, "/").is_some_and(|(status, _)| status == 403)
         });
         *slot = Some(process);
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(tools::dir().join("bin/minio"));
+        if let Some(certificates) = &self.certificates {
+            command.arg("--certs-dir").arg(certificates);
+        }
         command
             .args(["server", "--quiet", "--address"])
             .arg(format!("127.0.0.1:{}", self.port))
@@ -120,7 +144,8 @@ impl Minio {
             .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
             .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY)
             .env("MINIO_BROWSER", "off")
-            .env("MINIO_UPDATE", "off");
+            .env("MINIO_UPDATE", "off")
+            .env("MINIO_KMS_SECRET_KEY", Self::KMS_SETTING);
         command
     }
 

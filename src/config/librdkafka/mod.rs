@@ -28,9 +28,13 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("sasl.mechanism", "sasl.mechanisms"),
     ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
     ("max.in.flight", "max.in.flight.requests.per.connection"),
-    ("sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id"),
-    ("sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"),
 ];
+
+/// Both names of the SASL mechanism, which is Kerberos unless told otherwise.
+pub(super) const MECHANISM: [&str; 2] = ["sasl.mechanism", "sasl.mechanisms"];
+
+/// The mechanisms that are built in.
+pub(super) const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER";
 
 /// Reads one property, or says why it may not stand here.
 pub(super) fn checked(name: &str, value: &Value) -> Result<SecretString, String> {
@@ -42,9 +46,15 @@ pub(super) fn checked(name: &str, value: &Value) -> Result<SecretString, String>
         Some(Scope::Program) => {
             return Err("refused: only a program can set it, never a text".to_owned());
         }
-        Some(_) => {}
+        Some(Scope::Absent) => {
+            return Err("refused: the librdkafka that is built in lacks it (OIDC)".to_owned());
+        }
+        Some(Scope::Consumer | Scope::Producer) => {}
     }
     let text = text_of(value)?;
+    if MECHANISM.contains(&name) && text.eq_ignore_ascii_case("GSSAPI") {
+        return Err(format!("Kerberos is not built in; allowed: {MECHANISMS}"));
+    }
     if name == "socket.timeout.ms" && !text.parse().is_ok_and(|ms: u64| ms <= MAX_SOCKET_TIMEOUT_MS)
     {
         return Err(format!(
@@ -73,7 +83,6 @@ pub(super) fn is_public(name: &str) -> bool {
     const SHOWN: &[&str] = &[
         "sasl.mechanism",
         "sasl.mechanisms",
-        "sasl.oauthbearer.method",
         "ssl.ca.location",
         "ssl.endpoint.identification.algorithm",
     ];

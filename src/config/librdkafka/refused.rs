@@ -8,6 +8,10 @@ const EVENTS: &str = "the sink chooses the events it needs";
 
 /// Name, and reason.
 pub(in crate::config) const REFUSED: &[(&str, &str)] = &[
+    (
+        "allow.auto.create.topics",
+        "reading makes no topics: one that was deleted would come back empty",
+    ),
     ("auto.commit.enable", OFFSETS),
     ("auto.commit.interval.ms", OFFSETS),
     ("auto.offset.reset", START),
@@ -22,7 +26,7 @@ pub(in crate::config) const REFUSED: &[(&str, &str)] = &[
     ("group.protocol", "set kafka.group_protocol"),
     ("group.protocol.type", "the group is one of consumers"),
     ("isolation.level", "set kafka.isolation_level, for batches remember it"),
-    ("log.queue", "librdkafka's log lines would be lost; set log.level"),
+    ("log.queue", "the sink takes librdkafka's log lines from it; set log.level"),
     ("metadata.broker.list", "set kafka.bootstrap_servers"),
     ("offset.store.method", STORE),
     ("offset.store.path", STORE),

@@ -4,8 +4,8 @@ use regex::Regex;
 
 use super::{plain, repeated};
 
-/// Kafka's own limit.
-const MAX_TOPIC: usize = 249;
+/// Kafka's own limit of a topic's name.
+pub(in crate::config) const MAX_TOPIC: usize = 249;
 const MAX_ID: usize = 255;
 
 /// `host:port`, separated by commas.

@@ -95,6 +95,7 @@ impl Reader<'_, '_> {
                 number.as_str().parse().map_or(ValueKind::Float(f64::NAN), ValueKind::Float)
             }
             DeValue::Boolean(value) => ValueKind::Boolean(*value),
+            // Dates are wanted as texts; people may leave the quotes out.
             DeValue::Datetime(time) => ValueKind::String(time.to_string()),
             DeValue::Array(items) => ValueKind::Array(
                 items

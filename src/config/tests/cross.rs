@@ -116,3 +116,27 @@ fn what_topics_inherit_is_told_once() {
     ));
     assert_eq!(error.len(), 2, "{error:#?}");
 }
+
+#[test]
+fn keys_stay_below_what_s3_takes() {
+    let fields = |count: usize, length: usize| {
+        let names = (0..count).map(|n| format!("\"field:{}\"", format!("{n}").repeat(length)));
+        format!("[layout]\npartition_by = [{}]\n", names.collect::<Vec<_>>().join(", "))
+    };
+    // A topic that matches the expression may have 249 characters.
+    good(&with(&fields(6, 52)));
+    assert_eq!(
+        only(&fields(6, 53)),
+        "sink.toml:9:1: layout.partition_by: with a topic's name of 249 characters and \
+         layout.prefix, keys would have up to 1027 bytes; S3 takes 1024; name fewer or shorter \
+         fields"
+    );
+    let named = LEAST.replace(", \"^clicks\\\\..*\"", "");
+    good(&format!("{named}{}", fields(6, 125)));
+    let own = fields(6, 128).replace("[layout]", "[topic.orders.layout]");
+    let error = report(&format!("{named}{own}prefix = \"{}\"", "p".repeat(200)));
+    assert_eq!(error.len(), 1, "{error:#?}");
+    assert!(error[0].starts_with(
+        "sink.toml:9:1: topic.orders.layout.partition_by: with a topic's name of 6 characters"
+    ));
+}

@@ -216,3 +216,26 @@ fn secrets_are_told_from_the_rest() {
         assert!(!is_public(name), "{name}");
     }
 }
+
+#[test]
+fn what_is_not_built_in_is_told_before_the_start() {
+    let oidc = property("sasl.oauthbearer.token.endpoint.url = \"https://hunter2\"");
+    assert_eq!(
+        oidc,
+        "sink.toml:9:1: kafka.librdkafka.sasl.oauthbearer.token.endpoint.url: refused: the \
+         librdkafka that is built in lacks it (OIDC)"
+    );
+    assert_eq!(
+        property("sasl.mechanism = \"gssapi\""),
+        "sink.toml:9:1: kafka.librdkafka.sasl.mechanism: Kerberos is not built in; allowed: \
+         PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"
+    );
+    assert_eq!(
+        property("security.protocol = \"SASL_SSL\""),
+        "sink.toml:9:1: kafka.librdkafka.security.protocol: needs sasl.mechanism beside it: \
+         PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"
+    );
+    good(&with(
+        "[kafka.librdkafka]\nsecurity.protocol = \"sasl_ssl\"\nsasl.mechanisms = \"PLAIN\"",
+    ));
+}

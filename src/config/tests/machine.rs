@@ -58,6 +58,9 @@ fn version_1_without_a_limit_leaves_the_machine() {
 }
 
 #[test]
-fn this_machine_tells_its_cores() {
-    assert!(Machine::read().cores >= 1);
+fn this_machine_tells_what_it_has() {
+    let machine = Machine::read();
+    assert!(machine.cores >= 1);
+    assert_eq!(machine.memory.is_some(), cfg!(target_os = "linux"));
+    assert!(machine.memory.is_none_or(|bytes| bytes > 1 << 20));
 }

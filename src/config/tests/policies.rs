@@ -87,7 +87,7 @@ fn errors_name_the_topic() {
         ),
         (
             "[topic.orders.layout]\ncompression_level = 12",
-            "sink.toml:9:1: layout.compression_level: 12 is not between 1 and 9, gzip's levels",
+            "sink.toml:9:1: topic.orders.layout.compression_level: 12 is not between 1 and 9, gzip's levels",
         ),
     ];
     for (more, expected) in cases {
@@ -111,4 +111,36 @@ fn a_topic_that_nobody_reads_is_a_slip() {
         ),
         "{report:#?}"
     );
+}
+
+/// The group's offset metadata has 4,096 bytes, and pin and mark need some for themselves.
+#[test]
+fn the_largest_layout_fits_the_pin() {
+    let fields = (0..6).map(|n| format!("\"field:{}\"", format!("{n}").repeat(100)));
+    let text =
+        LEAST.replace("lake", &"b".repeat(255)).replace("\"orders\", \"^clicks\\\\..*\"", "\"o\"")
+            + &format!(
+                "[layout]\nprefix = \"{}\"\ndead_letter_prefix = \"{}\"\npartition_by = [{}]\n",
+                "p".repeat(200),
+                "d".repeat(200),
+                fields.collect::<Vec<_>>().join(",")
+            );
+    let policy = good(&text).topics.default;
+    let layout = &policy.layout;
+    assert!(layout.partition_by.iter().all(|key| matches!(key, HiveKey::Field(_))));
+    let compact = serde_json::json!({
+        "bucket": &*layout.bucket,
+        "prefix": &*layout.prefix,
+        "dead_letter_prefix": &*layout.dead_letter_prefix,
+        "partition_by": layout.partition_by,
+        "compression": layout.compression,
+        "usable_time": layout.usable_time,
+        "envelope": layout.envelope,
+        "on_invalid": layout.on_invalid,
+        "on_tombstone": layout.on_tombstone,
+        "max_record_bytes": layout.max_record_bytes,
+        "isolation_level": layout.isolation_level,
+    });
+    let length = compact.to_string().len();
+    assert!(length < 2500, "{length}");
 }

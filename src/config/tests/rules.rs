@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::rules::{kafka, layout, process, s3};
-use crate::record::HiveKey;
 
 /// Each of these is refused with these words.
 fn refuses(check: fn(&str) -> Result<(), String>, cases: &[(&str, &str)]) {
@@ -249,38 +248,6 @@ fn other_texts() {
             ("info,", "is not a filter"),
         ],
     );
-}
-
-/// The group's offset metadata has 4,096 bytes, and pin and mark need some for themselves.
-#[test]
-fn the_largest_layout_fits_the_pin() {
-    let fields: Vec<String> =
-        (0..6).map(|n| format!("\"field:{}\"", format!("{n}").repeat(128))).collect();
-    let text = LEAST.replace("lake", &"b".repeat(255))
-        + &format!(
-            "[layout]\nprefix = \"{}\"\ndead_letter_prefix = \"{}\"\npartition_by = [{}]\n",
-            "p".repeat(200),
-            "d".repeat(200),
-            fields.join(",")
-        );
-    let policy = good(&text).topics.default;
-    let layout = &policy.layout;
-    assert!(layout.partition_by.iter().all(|key| matches!(key, HiveKey::Field(_))));
-    let compact = serde_json::json!({
-        "bucket": &*layout.bucket,
-        "prefix": &*layout.prefix,
-        "dead_letter_prefix": &*layout.dead_letter_prefix,
-        "partition_by": layout.partition_by,
-        "compression": layout.compression,
-        "usable_time": layout.usable_time,
-        "envelope": layout.envelope,
-        "on_invalid": layout.on_invalid,
-        "on_tombstone": layout.on_tombstone,
-        "max_record_bytes": layout.max_record_bytes,
-        "isolation_level": layout.isolation_level,
-    });
-    let length = compact.to_string().len();
-    assert!(length < 2500, "{length}");
 }
 
 proptest! {

@@ -10,7 +10,8 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::record::{Epoch, TimestampMs, TopicPartition};
-use crate::telemetry::{Condition, KafkaPartitionStatus, Stop};
+use crate::telemetry::status::liveness::BEAT_WITHIN;
+use crate::telemetry::{Condition, KafkaPartitionStatus, Stop, clock};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -23,7 +24,11 @@ struct Server {
 }
 
 async fn start(token_file: Option<PathBuf>) -> Server {
-    let (metrics, status) = (Arc::new(Metrics::new()), Arc::new(Status::new()));
+    start_with(Status::new(), token_file).await
+}
+
+async fn start_with(status: Status, token_file: Option<PathBuf>) -> Server {
+    let (metrics, status) = (Arc::new(Metrics::new()), Arc::new(status));
     let settings = HttpSettings { listen: Some(ANY_PORT), token_file };
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
@@ -142,6 +147,23 @@ async fn liveness_has_nothing_to_do_with_readiness() {
 }
 
 #[tokio::test]
+async fn a_thread_that_hangs_fails_liveness_by_name() {
+    let origin = clock::monotonic() - BEAT_WITHIN * 2;
+    let server = start_with(Status::started_at(clock::wall(), origin), None).await;
+    let (hanging, beating) = (server.status.beat("lane-0"), server.status.beat("lane-1"));
+    hanging.beat_at(origin);
+    beating.beat();
+    let answer = server.get("/livez").await;
+    assert_eq!(answer.code, 503);
+    assert_eq!(answer.json()["live"], false);
+    assert_eq!(answer.json()["stale"].as_array().unwrap().len(), 1);
+    assert_eq!(answer.json()["stale"][0]["name"], "lane-0");
+    hanging.beat();
+    assert_eq!(server.get("/livez").await.code, 200);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn the_status_tells_everything() {
     let server = start(None).await;
     server.status.update(0, vec![stopped_partition()]);
@@ -238,7 +260,7 @@ async fn a_client_that_says_nothing_does_not_hold_up_the_end() {
     half.write_all(b"GET /livez HT").unwrap();
     // Both are accepted once a later request is answered.
     assert_eq!(server.get("/livez").await.code, 200);
-    tokio::time::timeout(Duration::from_secs(10), server.end()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.end()).await.unwrap();
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
 }
 

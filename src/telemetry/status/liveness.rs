@@ -10,7 +10,7 @@ use crate::telemetry::clock;
 
 /// A beat older than this means that its thread hangs. Longer than any deadline a thread
 /// waits for, shorter than people's patience.
-pub(super) const BEAT_WITHIN: Duration = Duration::from_secs(60);
+pub(in crate::telemetry) const BEAT_WITHIN: Duration = Duration::from_secs(60);
 
 /// Stands in a beat whose thread has ended in good order.
 const FINISHED: u64 = u64::MAX;
@@ -80,7 +80,7 @@ impl Beat {
         self.beat_at(clock::monotonic());
     }
 
-    fn beat_at(&self, now: Instant) {
+    pub(in crate::telemetry) fn beat_at(&self, now: Instant) {
         self.last.store(millis(self.origin, now), Ordering::Relaxed);
     }
 

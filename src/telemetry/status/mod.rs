@@ -4,7 +4,7 @@
 //! threads beat; `http`, `systemd` and the metrics of a scrape read it. Short mutexes will do,
 //! for none of this is on the data path.
 
-mod liveness;
+pub(super) mod liveness;
 mod partition;
 mod report;
 #[cfg(test)]
@@ -16,6 +16,7 @@ pub use partition::{KafkaPartitionStatus, Stop};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use self::liveness::Heart;
 use super::clock;
@@ -77,12 +78,15 @@ impl Default for Status {
 impl Status {
     /// The status of a process that starts now: alive, not ready.
     pub fn new() -> Self {
-        let started = clock::wall();
+        Self::started_at(clock::wall(), clock::monotonic())
+    }
+
+    pub(in crate::telemetry) fn started_at(started: TimestampMs, origin: Instant) -> Self {
         let unknown = Report { unmet: Some("not known yet".into()), since: started };
         let conditions = [unknown.clone(), unknown.clone(), unknown];
         Self {
             started,
-            heart: Heart::new(clock::monotonic()),
+            heart: Heart::new(origin),
             daemon: Mutex::new(Daemon { conditions, shutting_down: None }),
             lanes: Mutex::default(),
         }

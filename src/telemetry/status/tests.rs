@@ -14,7 +14,7 @@ fn stopped(topic: &str, number: i32) -> KafkaPartitionStatus {
 
 fn ready() -> Status {
     let status = Status::new();
-    Condition::ALL.map(|condition| status.met(condition));
+    Condition::ALL.iter().for_each(|condition| status.met(*condition));
     status
 }
 

@@ -18,6 +18,7 @@ use kafka_s3_sink::record::{
     StartPosition, TopicPartition,
 };
 
+use super::lane::{Command, Lane};
 use crate::support::kafka::Broker;
 
 /// How long anything may take.
@@ -73,7 +74,7 @@ pub(crate) fn settings(
 pub(crate) struct Landed(Mutex<BTreeMap<i32, Vec<i64>>>);
 
 impl Landed {
-    fn add(&self, partition: i32, offsets: &[i64]) {
+    pub(super) fn add(&self, partition: i32, offsets: &[i64]) {
         self.0.lock().unwrap().entry(partition).or_default().extend(offsets);
     }
 
@@ -100,18 +101,10 @@ impl Landed {
     }
 }
 
-enum Command {
-    Start(TopicPartition, Epoch, Offset),
-    Stop(Vec<TopicPartition>, Sender<()>),
-    Committed(CommitOutcome, Vec<i64>),
-    Quit,
-}
-
 /// The settings and state that a listener and its lanes share.
 pub(crate) struct Shared {
     lanes: Mutex<Vec<(Sender<Command>, LaneWaker)>>,
     edge: OnceLock<KafkaEdge>,
-    landed: Arc<Landed>,
     /// Assigned now.
     pub(crate) held: Mutex<BTreeMap<TopicPartition, Epoch>>,
     pub(crate) assignments: AtomicUsize,
@@ -130,6 +123,10 @@ fn lane_of(partition: &TopicPartition, lanes: usize) -> usize {
 impl Shared {
     fn tell(&self, partition: &TopicPartition, command: Command) {
         let lanes = self.lanes.lock().unwrap();
+        if lanes.is_empty() {
+            // The test polls the lanes itself.
+            return;
+        }
         let (sender, waker) = &lanes[lane_of(partition, lanes.len())];
         let _ = sender.send(command);
         waker.wake();
@@ -225,7 +222,7 @@ impl Member {
     }
 
     fn join_in(settings: &KafkaSettings, landed: &Arc<Landed>, chaos: Option<u64>) -> Self {
-        let (shared, edge, consumers) = connect(settings, Arc::clone(landed));
+        let (shared, edge, consumers) = connect(settings);
         let mut threads = Vec::new();
         for consumer in consumers {
             let (sender, commands) = channel();
@@ -235,7 +232,7 @@ impl Member {
                 commands,
                 own: sender,
                 edge: edge.clone(),
-                shared: Arc::clone(&shared),
+                landed: Arc::clone(landed),
                 open: HashMap::new(),
                 chaos,
                 paused: Vec::new(),
@@ -276,15 +273,19 @@ impl Member {
 }
 
 /// An edge with its listener, for tests that poll the lanes themselves.
-pub(crate) fn connect(
+pub(crate) fn connect(settings: &KafkaSettings) -> (Arc<Shared>, KafkaEdge, Vec<LaneConsumer>) {
+    connect_at(IsolationLevel::ReadCommitted, settings)
+}
+
+/// The same at another isolation level.
+pub(crate) fn connect_at(
+    isolation: IsolationLevel,
     settings: &KafkaSettings,
-    landed: Arc<Landed>,
 ) -> (Arc<Shared>, KafkaEdge, Vec<LaneConsumer>) {
     let hard_stops = Arc::<Mutex<Vec<String>>>::default();
     let shared = Arc::new(Shared {
         lanes: Mutex::default(),
         edge: OnceLock::new(),
-        landed,
         held: Mutex::default(),
         assignments: AtomicUsize::new(0),
         revokes: AtomicUsize::new(0),
@@ -299,7 +300,7 @@ pub(crate) fn connect(
     let lanes = settings.lanes;
     let (edge, consumers) = KafkaEdge::connect(EdgeOptions {
         settings,
-        isolation: IsolationLevel::ReadCommitted,
+        isolation,
         memory: FetchMemory { bytes: 32 << 20 },
         lanes,
         assign_lane: Arc::new(move |partition| lane_of(partition, lanes)),
@@ -309,169 +310,6 @@ pub(crate) fn connect(
     .expect("connect");
     assert!(shared.edge.set(edge.clone()).is_ok());
     (shared, edge, consumers)
-}
-
-struct Open {
-    epoch: Epoch,
-    next: Offset,
-    records: Vec<i64>,
-    committing: bool,
-}
-
-struct Lane {
-    consumer: LaneConsumer,
-    commands: Receiver<Command>,
-    own: Sender<Command>,
-    edge: KafkaEdge,
-    shared: Arc<Shared>,
-    open: HashMap<TopicPartition, Open>,
-    /// The state of a random generator.
-    chaos: Option<u64>,
-    paused: Vec<TopicPartition>,
-}
-
-impl Lane {
-    fn run(mut self) {
-        loop {
-            while let Ok(command) = self.commands.try_recv() {
-                match command {
-                    Command::Start(partition, epoch, offset) => {
-                        self.start(partition, epoch, offset)
-                    }
-                    Command::Stop(partitions, ack) => {
-                        self.consumer.stop(&partitions);
-                        self.open.retain(|partition, _| !partitions.contains(partition));
-                        self.paused.retain(|partition| !partitions.contains(partition));
-                        let _ = ack.send(());
-                    }
-                    Command::Committed(outcome, records) => self.committed(outcome, records),
-                    Command::Quit => return,
-                }
-            }
-            let (open, paused) = (&mut self.open, &self.paused);
-            self.consumer.poll(Duration::from_millis(50), &mut |event| {
-                take(open, paused, event);
-            });
-            self.commit();
-            self.play();
-        }
-    }
-
-    fn start(&mut self, partition: TopicPartition, epoch: Epoch, offset: Offset) {
-        let started = self.consumer.start(&[(partition.clone(), epoch, offset)]);
-        if started[0].1.is_ok() {
-            let open = Open { epoch, next: offset, records: Vec::new(), committing: false };
-            self.open.insert(partition, open);
-        }
-    }
-
-    /// Does something at random to one Kafka partition.
-    fn play(&mut self) {
-        let Some(seed) = &mut self.chaos else { return };
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let random = (*seed >> 33) as usize;
-        if let Some(partition) = self.paused.pop() {
-            self.consumer.resume(std::slice::from_ref(&partition));
-        }
-        if random % 3 == 0 || self.open.is_empty() {
-            return;
-        }
-        let mut names: Vec<_> = self.open.keys().cloned().collect();
-        names.sort();
-        let partition = names.swap_remove(random / 3 % names.len());
-        let open = self.open.get_mut(&partition).expect("of the list");
-        match random / 64 % 4 {
-            0 => {
-                self.consumer.pause(std::slice::from_ref(&partition));
-                self.paused.push(partition);
-            }
-            1 => {
-                self.consumer.stop(std::slice::from_ref(&partition));
-                let started = self.consumer.start(&[(partition, open.epoch, open.next)]);
-                assert!(started.len() == 1);
-            }
-            _ => {
-                // Back by a few records that are not yet on their way to be committed.
-                let keep = open.records.len() - open.records.len().min(random / 256 % 700);
-                if let Some(first) = open.records.drain(keep..).next() {
-                    open.next = Offset(first);
-                }
-                self.consumer.start(&[(partition, open.epoch, open.next)]);
-            }
-        }
-    }
-
-    /// Commits what was read since the last time, one request at a time for each.
-    fn commit(&mut self) {
-        let mut requests = Vec::new();
-        let batches = Arc::<Mutex<HashMap<TopicPartition, Vec<i64>>>>::default();
-        for (partition, open) in &mut self.open {
-            if open.committing || open.records.is_empty() {
-                continue;
-            }
-            open.committing = true;
-            let records = std::mem::take(&mut open.records);
-            batches.lock().unwrap().insert(partition.clone(), records);
-            requests.push(CommitRequest {
-                partition: partition.clone(),
-                epoch: open.epoch,
-                offset: open.next,
-                metadata: format!("next={}", open.next),
-            });
-        }
-        if requests.is_empty() {
-            return;
-        }
-        let (own, landed) = (self.own.clone(), Arc::clone(&self.shared.landed));
-        self.edge.commit(
-            requests,
-            Arc::new(move |outcome| {
-                let records =
-                    batches.lock().unwrap().remove(&outcome.partition).expect("asked once");
-                if outcome.result.is_ok() {
-                    landed.add(outcome.partition.partition, &records);
-                }
-                let _ = own.send(Command::Committed(outcome, records));
-            }),
-        );
-    }
-
-    fn committed(&mut self, outcome: CommitOutcome, mut records: Vec<i64>) {
-        let Some(open) = self.open.get_mut(&outcome.partition) else { return };
-        if open.epoch != outcome.epoch {
-            return;
-        }
-        open.committing = false;
-        if let Err(error) = outcome.result {
-            assert!(!matches!(error, CommitError::Permanent(_)), "{error}");
-            records.append(&mut open.records);
-            open.records = records;
-        }
-    }
-}
-
-/// Takes one event in, and wants every offset in its turn.
-fn take(
-    open: &mut HashMap<TopicPartition, Open>,
-    paused: &[TopicPartition],
-    event: FetchEvent<'_>,
-) {
-    match event {
-        FetchEvent::Record { partition, epoch, record } => {
-            assert!(!paused.contains(partition), "{partition} is paused");
-            let open = open.get_mut(partition).expect("of a started Kafka partition");
-            assert_eq!((open.epoch, open.next), (epoch, record.offset), "{partition}");
-            open.records.push(record.offset.0);
-            open.next = record.offset.next();
-        }
-        FetchEvent::Eof { partition, epoch, offset } => {
-            let open = &open[partition];
-            assert_eq!((open.epoch, open.next), (epoch, offset), "the end of {partition}");
-        }
-        FetchEvent::OutOfRange { partition, message, .. }
-        | FetchEvent::Truncated { partition, message, .. }
-        | FetchEvent::Error { partition, message, .. } => panic!("{partition}: {message}"),
-    }
 }
 
 /// Waits until it is so.

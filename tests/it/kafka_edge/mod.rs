@@ -3,5 +3,6 @@
 mod chaos;
 mod facts;
 mod faults;
+mod lane;
 mod member;
 mod rebalance;

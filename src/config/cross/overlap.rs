@@ -1,9 +1,11 @@
 //! Whether a root lies inside a table.
 //!
 //! A table's root is `prefix/topic`, and Athena reads everything below it, so neither another
-//! topic's prefix nor the dead letters may lie there. `cross` asks this for every pair.
+//! topic's prefix nor the dead letters may lie there. `roots` asks this for every pair.
 
 use regex::Regex;
+
+use crate::config::rules::kafka::MAX_TOPIC;
 
 /// The topics that have one prefix.
 pub(super) enum Topics {
@@ -20,6 +22,14 @@ impl Topics {
             Regex::new(entry).ok().map(Self::Matching)
         } else {
             Some(Self::Named(entry.to_owned()))
+        }
+    }
+
+    /// How long their names may be: a topic that is still to come has Kafka's limit.
+    pub(super) fn longest(&self) -> usize {
+        match self {
+            Self::Named(name) => name.len(),
+            Self::Matching(_) => MAX_TOPIC,
         }
     }
 

@@ -1,0 +1,13 @@
+//! The `s3` room against a real MinIO, and against servers that misbehave on purpose.
+
+mod answers;
+mod credentials;
+mod errors;
+mod fixtures;
+mod hang;
+mod multipart;
+mod probe;
+mod proxy;
+mod put;
+mod rights;
+mod tls;

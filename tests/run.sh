@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs all tests, those with real servers included, and installs first what they need. Arguments go
+# to `cargo test`. It ends with the test runner's closing lines and its exit code.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tests/setup.sh test
+export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+# The servers are there, so a test that misses one fails.
+export KAFKA_S3_SINK_TESTS=all
+exec cargo test --workspace --locked --no-fail-fast "$@"
