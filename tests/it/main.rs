@@ -10,3 +10,4 @@ mod house;
 mod kafka_edge;
 mod oracle;
 mod s3_store;
+mod sink;
