@@ -57,7 +57,7 @@ pub(super) fn open_store(
 }
 
 /// The one object that the probe puts, outside every table.
-pub fn probe_key(dead_letter_prefix: &str) -> String {
+pub(crate) fn probe_key(dead_letter_prefix: &str) -> String {
     format!("{dead_letter_prefix}/.kafka-s3-sink-probe")
 }
 

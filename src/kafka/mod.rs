@@ -25,9 +25,11 @@ mod group;
 mod lane;
 mod message;
 mod native;
+mod onlooker;
 pub mod produce;
 mod properties;
 mod report;
+mod sample;
 mod slot;
 
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub use error::KafkaError;
 pub use facts::LogBounds;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, LaneWaker, StaleEpoch};
+pub use onlooker::{Onlooker, reach};
+pub use sample::{SampledRecord, sample_records};
 
 use crate::record::{Epoch, TopicPartition};
 
