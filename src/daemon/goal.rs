@@ -39,7 +39,7 @@ impl Goals {
 }
 
 /// Whether a topic is subscribed: by name, or by an expression that begins with `^`.
-pub(crate) fn matcher(topics: &[String]) -> impl Fn(&str) -> bool {
+pub(crate) fn matcher(topics: &[String]) -> impl Fn(&str) -> bool + use<> {
     let (patterns, names): (Vec<_>, Vec<_>) =
         topics.iter().cloned().partition(|topic| topic.starts_with('^'));
     // The configuration refused what is no expression.
