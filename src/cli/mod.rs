@@ -4,15 +4,16 @@
 //! |---|---|
 //! | 0 | done: a signal ended the run and all that was read has landed, or the goal was reached |
 //! | 1 | an error that the message explains |
-//! | 2 | the command line or the configuration is wrong |
+//! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check` could not reach a server |
+//! | 5 | `check` could not reach a server, and found nothing else to mend |
 //! | 70 | stopped hard, so that no commit could outlive its assignment; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
 
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
+mod check;
 mod demo;
 mod produce;
 mod run;
@@ -25,6 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, ConfigErrors, Settings};
 
 const WRONG_CONFIGURATION: u8 = 2;
+const UNREACHABLE: u8 = 5;
 
 /// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
 #[derive(Parser)]
@@ -38,6 +40,8 @@ struct Cli {
 enum Command {
     /// Consume as a member of the group until SIGTERM or SIGINT
     Run(run::RunArgs),
+    /// Try everything before a start: configuration, brokers, topics, rights, bucket, records
+    Check(check::CheckArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
@@ -63,6 +67,7 @@ impl ConfigArgs {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }

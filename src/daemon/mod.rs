@@ -26,4 +26,6 @@ mod uploads;
 mod watch;
 
 pub use error::DaemonError;
+pub(crate) use goal::matcher;
 pub use run::{Outcome, RunOptions, run};
+pub(crate) use start::probe_key;

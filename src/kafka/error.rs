@@ -20,7 +20,37 @@ pub enum KafkaError {
         /// What the client or the broker said.
         reason: String,
     },
+    /// A server gave no answer in time: see to the network, or to the address.
+    #[error("{server} cannot be reached: {reason}")]
+    Unreachable {
+        /// The address, `host:port`.
+        server: String,
+        /// The last that the client said of it.
+        reason: String,
+    },
+    /// A server is there and refuses this client: mend the credentials or the TLS settings.
+    #[error("{server} refuses this client: {reason}")]
+    Refused {
+        /// The address, `host:port`.
+        server: String,
+        /// What the client or the broker said.
+        reason: String,
+    },
     /// The group was not left within the deadline: the coordinator will find out by itself.
     #[error("the consumer group was not left in time, its session will expire by itself")]
     LeaveTimeout,
+}
+
+impl KafkaError {
+    /// Whether a person must mend settings or rights; another try alone will not help.
+    pub fn is_to_be_mended(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Subscribe(_) | Self::Refused { .. } => true,
+            // The code's name ends librdkafka's text.
+            Self::Request { reason, .. } => {
+                ["AUTHORIZATION_FAILED", "UNKNOWN_TOPIC"].iter().any(|code| reason.contains(code))
+            }
+            Self::Thread(..) | Self::LeaveTimeout | Self::Unreachable { .. } => false,
+        }
+    }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rdkafka::bindings as c;
 
 use super::KafkaError;
-use super::list::PartitionList;
+use super::list::{Entry, PartitionList};
 use super::native::{self, Client, Event, Queue, millis};
-use crate::record::{Committed, CommittedOffsets, Offset, TopicFacts, TopicPartition};
+use crate::record::{Committed, CommittedOffsets, Offset, TimestampMs, TopicFacts, TopicPartition};
 
 /// How the cluster id of librdkafka's mock cluster begins, which answers no admin request.
 const MOCK_CLUSTER: &str = "mockCluster";
@@ -159,32 +159,62 @@ pub(super) fn end_offsets(
     list_offsets(client, partitions, c::RD_KAFKA_OFFSET_END)
 }
 
-/// `rd_kafka_offsets_for_times` sends what stands in the offset field as the timestamp of a
-/// ListOffsets request, in which -1 and -2 mean the end and the beginning.
+/// The first offsets whose records are of this time or later; where there is none, the end.
+pub(super) fn offsets_at(
+    client: &Client,
+    partitions: &[TopicPartition],
+    time: TimestampMs,
+) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
+    let ends = end_offsets(client, partitions)?;
+    let found = ask_offsets(client, partitions, time.0.max(0))?;
+    let pick = |(partition, offset): (TopicPartition, Option<Offset>)| {
+        let offset = offset.or_else(|| ends.get(&partition).copied())?;
+        Some((partition, offset))
+    };
+    Ok(found.into_iter().filter_map(pick).collect())
+}
+
+/// Offsets of the beginning or the end, which every log has.
 fn list_offsets(
     client: &Client,
     partitions: &[TopicPartition],
     which: i32,
 ) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
-    let failed = |reason| KafkaError::Request { what: "log offsets".into(), reason };
+    let found = ask_offsets(client, partitions, i64::from(which))?;
+    let must_be = |(partition, offset): (TopicPartition, Option<Offset>)| match offset {
+        Some(offset) => Ok((partition, offset)),
+        None => Err(no_offsets(format!("{partition}: the broker tells no offset"))),
+    };
+    found.into_iter().map(must_be).collect()
+}
+
+/// `rd_kafka_offsets_for_times` sends what stands in the offset field as the timestamp of a
+/// ListOffsets request, in which -1 and -2 mean the end and the beginning.
+fn ask_offsets(
+    client: &Client,
+    partitions: &[TopicPartition],
+    which: i64,
+) -> Result<Vec<(TopicPartition, Option<Offset>)>, KafkaError> {
     if partitions.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Vec::new());
     }
-    let list = PartitionList::at(partitions, i64::from(which));
+    let list = PartitionList::at(partitions, which);
     // SAFETY: client and list outlive the call.
     let code = unsafe { c::rd_kafka_offsets_for_times(client.ptr(), list.ptr(), millis(TIMEOUT)) };
-    native::check_code(code).map_err(failed)?;
-    let mut offsets = BTreeMap::new();
-    for entry in list.entries() {
-        let offset = native::offset(entry.offset).filter(|_| entry.error == 0);
-        let reason = || failed(format!("{}: {}", entry.partition, native::describe(entry.error)));
-        offsets.insert(entry.partition.clone(), offset.ok_or_else(reason)?);
-    }
-    Ok(offsets)
+    native::check_code(code).map_err(no_offsets)?;
+    let answered = |entry: Entry| match entry.error {
+        0 => Ok((entry.partition, native::offset(entry.offset))),
+        error => Err(no_offsets(format!("{}: {}", entry.partition, native::describe(error)))),
+    };
+    list.entries().into_iter().map(answered).collect()
+}
+
+fn no_offsets(reason: String) -> KafkaError {
+    KafkaError::Request { what: "log offsets".into(), reason }
 }
 
 /// The cluster's id; empty if no broker tells it in time.
-fn cluster_id(client: &Client) -> String {
+pub(super) fn cluster_id(client: &Client) -> String {
     // SAFETY: the client is alive; the string is ours and freed.
     unsafe {
         let id = c::rd_kafka_clusterid(client.ptr(), millis(TIMEOUT));

@@ -27,9 +27,11 @@ mod lane;
 mod list;
 mod message;
 mod native;
+mod onlooker;
 pub mod produce;
 mod properties;
 mod report;
+mod sample;
 mod slot;
 
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub use facts::LogBounds;
 pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
+pub use onlooker::{Onlooker, reach};
+pub use sample::{SampledRecord, sample_records};
 
 use crate::record::{Epoch, TopicPartition};
 

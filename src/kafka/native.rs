@@ -115,6 +115,13 @@ impl Queue {
         Self::wrap(client, unsafe { c::rd_kafka_queue_get_consumer(client.ptr()) })
     }
 
+    /// The queue of errors and logs of a client without a group.
+    pub(super) fn replies(client: &Arc<Client>) -> Self {
+        // SAFETY: the client is alive; the call never returns null.
+        Self::wrap(client, unsafe { c::rd_kafka_queue_get_main(client.ptr()) })
+            .unwrap_or_else(|| unreachable!("rd_kafka_queue_get_main returned null"))
+    }
+
     /// The fetch queue of one Kafka partition, which is made known to the client by this.
     pub(super) fn of_partition(client: &Arc<Client>, partition: &TopicPartition) -> Option<Self> {
         let topic = CString::new(&*partition.topic).ok()?;

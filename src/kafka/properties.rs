@@ -16,6 +16,9 @@ const MAX_POLL_INTERVAL_MS: u64 = 300_000;
 /// The broker's largest message by default, and librdkafka's floor of `fetch.max.bytes`.
 const MESSAGE_MAX_BYTES: u64 = 1_000_000;
 
+/// What the queues of a client that only looks may hold.
+const LOOK_BYTES: u64 = 16 << 20;
+
 /// The properties of the consumer.
 pub(super) fn consumer(
     settings: &KafkaSettings,
@@ -28,6 +31,18 @@ pub(super) fn consumer(
     promise(&mut config, isolation);
     group(&mut config, settings);
     fetching(&mut config, memory, lanes);
+    for (key, value) in &settings.librdkafka {
+        config.set(key, value.expose_secret());
+    }
+    config
+}
+
+/// The properties of a client that only looks: it never joins a group and keeps little.
+pub(super) fn onlooker(settings: &KafkaSettings, isolation: IsolationLevel) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    connection(&mut config, settings);
+    promise(&mut config, isolation);
+    fetching(&mut config, FetchMemory { bytes: LOOK_BYTES }, 1);
     for (key, value) in &settings.librdkafka {
         config.set(key, value.expose_secret());
     }

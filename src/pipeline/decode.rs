@@ -88,7 +88,7 @@ pub(super) fn has_envelope_member(line: &[u8]) -> bool {
 }
 
 /// Whether `wanted` holds for a name of a top-level member of the object.
-fn top_level_members(line: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
+pub(super) fn top_level_members(line: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
     struct Names<F>(F);
     impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Names<F> {
         type Value = bool;

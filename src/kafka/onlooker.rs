@@ -1,0 +1,194 @@
+//! A look at the cluster from outside: nothing is joined, nothing is committed.
+//!
+//! Fed by `check`, which wants to know before a start what a start would meet.
+
+use std::collections::BTreeMap;
+use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as c;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::facts::{self, LogBounds};
+use super::native::{self, Client, Event, Queue, millis};
+use super::{KafkaError, properties};
+use crate::config::KafkaSettings;
+use crate::record::{IsolationLevel, Offset, TimestampMs, TopicFacts, TopicPartition};
+
+/// How long one try of the metadata takes before the client's errors are looked at.
+const ONE_TRY: Duration = Duration::from_secs(1);
+
+/// Asks one server alone for the cluster's brokers, which come as `host:port`. Blocks, at most
+/// about `patience`.
+pub fn reach(
+    settings: &KafkaSettings,
+    server: &str,
+    patience: Duration,
+) -> Result<Vec<String>, KafkaError> {
+    let mut config = properties::onlooker(settings, IsolationLevel::ReadCommitted);
+    config.set("bootstrap.servers", server);
+    let client = Arc::new(Client::consumer(&config)?);
+    let queue = Queue::replies(&client);
+    let deadline = Instant::now() + patience;
+    let mut heard = Heard::default();
+    loop {
+        match brokers(&client, ONE_TRY) {
+            Ok(brokers) => return Ok(brokers),
+            Err(reason) => heard.reason = heard.reason.or(Some(reason)),
+        }
+        while let Some(event) = queue.poll(Duration::ZERO) {
+            heard.event(&event);
+        }
+        if heard.refused.is_some() || Instant::now() >= deadline {
+            return Err(heard.into_error(server));
+        }
+    }
+}
+
+/// What the client said while it tried.
+#[derive(Default)]
+struct Heard {
+    /// The server is there and will not have us.
+    refused: Option<String>,
+    /// The last reason why there is no connection.
+    connection: Option<String>,
+    /// Why the request failed; mostly just the time.
+    reason: Option<String>,
+}
+
+impl Heard {
+    fn event(&mut self, event: &Event) {
+        match event.kind() {
+            c::RD_KAFKA_EVENT_ERROR => self.error(event.error(), event.error_text()),
+            c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
+                let text = "sasl.mechanism=OAUTHBEARER: no source of tokens is built in";
+                self.refused = Some(text.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn error(&mut self, code: Code, text: String) {
+        match code {
+            Code::RD_KAFKA_RESP_ERR__AUTHENTICATION
+            | Code::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED
+            | Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM
+            | Code::RD_KAFKA_RESP_ERR__SSL => self.refused = Some(text),
+            // Says only how many there are.
+            Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN => {}
+            _ => self.connection = Some(text),
+        }
+    }
+
+    fn into_error(self, server: &str) -> KafkaError {
+        let server = server.to_owned();
+        if let Some(reason) = self.refused {
+            return KafkaError::Refused { server, reason };
+        }
+        let reason = self.connection.or(self.reason).unwrap_or_else(|| "no answer".to_owned());
+        KafkaError::Unreachable { server, reason }
+    }
+}
+
+fn brokers(client: &Client, timeout: Duration) -> Result<Vec<String>, String> {
+    let mut found = ptr::null();
+    // SAFETY: the client is alive; the object is ours, read while it lives, and freed.
+    unsafe {
+        let no_topic = ptr::null_mut();
+        let code = c::rd_kafka_metadata(client.ptr(), 0, no_topic, &mut found, millis(timeout));
+        native::check_code(code)?;
+        let list = (*found).brokers;
+        let brokers = (0..(*found).broker_cnt as usize).map(|index| {
+            let broker = list.add(index);
+            format!("{}:{}", native::string((*broker).host), (*broker).port)
+        });
+        let brokers = brokers.collect();
+        c::rd_kafka_metadata_destroy(found);
+        Ok(brokers)
+    }
+}
+
+/// Knows the group's name, so that it may ask for its offsets, and never becomes a member.
+pub struct Onlooker(Arc<Client>);
+
+impl Onlooker {
+    /// Makes the client; no broker is needed yet.
+    pub fn connect(
+        settings: &KafkaSettings,
+        isolation: IsolationLevel,
+    ) -> Result<Self, KafkaError> {
+        let mut config = properties::onlooker(settings, isolation);
+        config.set("group.id", &settings.group_id);
+        Ok(Self(Arc::new(Client::consumer(&config)?)))
+    }
+
+    /// The cluster's id; empty if no broker tells it. Blocks.
+    pub fn cluster_id(&self) -> String {
+        facts::cluster_id(&self.0)
+    }
+
+    /// All topics that this user may see, with the number of their Kafka partitions. Blocks.
+    pub fn topics(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
+        facts::topics(&self.0)
+    }
+
+    /// The number of Kafka partitions of a topic; an error if there is no such topic. Blocks.
+    pub fn partition_count(&self, topic: &str) -> Result<i32, KafkaError> {
+        facts::partition_count(&self.0, topic)
+    }
+
+    /// What is known of these Kafka partitions of a topic, as `KafkaEdge::topic_facts` tells it.
+    /// Blocks.
+    pub fn topic_facts(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        prefix_empty: Option<bool>,
+    ) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
+        facts::topic_facts(&self.0, topic, partitions, prefix_empty)
+    }
+
+    /// Start and readable end of logs. Blocks.
+    pub fn log_bounds(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, LogBounds>, KafkaError> {
+        facts::log_bounds(&self.0, partitions)
+    }
+
+    /// The first offsets whose records are of this time or later; where there is none, the
+    /// readable end. Blocks.
+    pub fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        time: TimestampMs,
+    ) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
+        facts::offsets_at(&self.0, partitions, time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(errors: &[(Code, &str)]) -> KafkaError {
+        let mut heard = Heard { reason: Some("timed out".to_owned()), ..Heard::default() };
+        for (code, text) in errors {
+            heard.error(*code, (*text).to_owned());
+        }
+        heard.into_error("b:1")
+    }
+
+    #[test]
+    fn the_reason_of_the_connection_is_told_and_a_refusal_wins() {
+        let down = (Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "1/1 brokers are down");
+        let refused = (Code::RD_KAFKA_RESP_ERR__TRANSPORT, "Connection refused");
+        let password = (Code::RD_KAFKA_RESP_ERR__AUTHENTICATION, "wrong password");
+        let text = |errors: &[_]| after(errors).to_string();
+        assert_eq!(text(&[refused, down]), "b:1 cannot be reached: Connection refused");
+        assert_eq!(text(&[down]), "b:1 cannot be reached: timed out");
+        assert_eq!(text(&[password, refused]), "b:1 refuses this client: wrong password");
+        assert!(after(&[password]).is_to_be_mended() && !after(&[refused]).is_to_be_mended());
+    }
+}

@@ -1,0 +1,209 @@
+//! The newest records of a topic, read by a throw-away client that belongs to no group.
+//!
+//! Fed by `check`, which looks for what readers of the table would stumble over.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as c;
+
+use super::facts::{self, LogBounds};
+use super::message::{Fault, Kind, Message};
+use super::native::{Client, Queue};
+use super::{KafkaError, properties};
+use crate::config::KafkaSettings;
+use crate::record::{IsolationLevel, Offset, TimestampMs, TopicPartition};
+
+/// Kafka partitions that a sample is taken from at most.
+const MAX_PARTITIONS: usize = 16;
+/// Bytes after which a sample is large enough, however few its records are.
+const MAX_BYTES: usize = 16 << 20;
+/// How long one sample may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(200);
+
+/// A record that was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampledRecord {
+    /// Its timestamp; `None` where the broker has none.
+    pub timestamp: Option<TimestampMs>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Reads up to `at_most` of the newest records of a topic, spread over its Kafka partitions.
+/// Nothing is joined and nothing committed. Blocks.
+pub fn sample_records(
+    settings: &KafkaSettings,
+    isolation: IsolationLevel,
+    topic: &str,
+    at_most: usize,
+) -> Result<Vec<SampledRecord>, KafkaError> {
+    let client = Arc::new(Client::consumer(&properties::onlooker(settings, isolation))?);
+    let count = facts::partition_count(&client, topic)?;
+    let name: Arc<str> = topic.into();
+    let partitions: Vec<_> =
+        (0..count).map(|number| TopicPartition::new(Arc::clone(&name), number)).collect();
+    let shares = shares(&facts::log_bounds(&client, &partitions)?, at_most);
+    let mut reading = Reading { open: HashMap::new(), records: Vec::new(), bytes: 0, fault: None };
+    let fetch = Fetch::start(&client, topic, &shares)?;
+    reading.open.extend(shares.iter().map(|share| (share.partition, share.end)));
+    let deadline = Instant::now() + PATIENCE;
+    while !reading.is_over(at_most) && Instant::now() < deadline {
+        if let Some(message) = Message::take(&fetch.queue, POLL) {
+            reading.take(&message);
+        }
+    }
+    drop(fetch);
+    match reading {
+        Reading { records, fault: Some(reason), .. } if records.is_empty() => {
+            Err(KafkaError::Request { what: format!("records of {topic}"), reason })
+        }
+        Reading { records, .. } => Ok(records),
+    }
+}
+
+/// What is read of one Kafka partition: the offsets `[from, end)`.
+#[derive(Debug, PartialEq, Eq)]
+struct Share {
+    partition: i32,
+    from: Offset,
+    end: Offset,
+}
+
+/// The ends of the longest logs, alike for each.
+fn shares(bounds: &BTreeMap<TopicPartition, LogBounds>, at_most: usize) -> Vec<Share> {
+    let len = |bounds: &LogBounds| bounds.end.0 - bounds.start.0;
+    let mut filled: Vec<_> = bounds.iter().filter(|(_, bounds)| len(bounds) > 0).collect();
+    filled.sort_by_key(|(_, bounds)| std::cmp::Reverse(len(bounds)));
+    filled.truncate(MAX_PARTITIONS.min(at_most));
+    let each = at_most.div_ceil(filled.len().max(1)) as i64;
+    let share = |(at, bounds): (&TopicPartition, &LogBounds)| Share {
+        partition: at.partition,
+        from: bounds.start.max(Offset(bounds.end.0 - each)),
+        end: bounds.end,
+    };
+    filled.into_iter().map(share).collect()
+}
+
+/// The fetchers of one topic; stopped when it goes.
+struct Fetch {
+    topic: *mut c::rd_kafka_topic_t,
+    partitions: Vec<i32>,
+    queue: Queue,
+}
+
+impl Fetch {
+    fn start(client: &Arc<Client>, topic: &str, shares: &[Share]) -> Result<Self, KafkaError> {
+        let failed = |reason| KafkaError::Request { what: format!("records of {topic}"), reason };
+        let name = CString::new(topic).map_err(|_| failed("a NUL in a name".to_owned()))?;
+        // SAFETY: client and name outlive the call; the handle is freed by the drop.
+        let handle =
+            unsafe { c::rd_kafka_topic_new(client.ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        if handle.is_null() {
+            return Err(failed("the client does not take the topic".to_owned()));
+        }
+        let mut this = Self { topic: handle, partitions: Vec::new(), queue: Queue::new(client) };
+        for Share { partition, from, .. } in shares {
+            // SAFETY: topic and queue are alive until every fetcher is stopped.
+            let code = unsafe {
+                c::rd_kafka_consume_start_queue(handle, *partition, from.0, this.queue.ptr())
+            };
+            if code != 0 {
+                return Err(failed(format!("Kafka partition {partition} cannot be read")));
+            }
+            this.partitions.push(*partition);
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours; each fetcher was started once and is stopped once.
+        unsafe {
+            for partition in &self.partitions {
+                c::rd_kafka_consume_stop(self.topic, *partition);
+            }
+            c::rd_kafka_topic_destroy(self.topic);
+        }
+    }
+}
+
+struct Reading {
+    /// Kafka partitions that are not read to their end yet.
+    open: HashMap<i32, Offset>,
+    records: Vec<SampledRecord>,
+    bytes: usize,
+    fault: Option<String>,
+}
+
+impl Reading {
+    fn is_over(&self, at_most: usize) -> bool {
+        self.open.is_empty() || self.records.len() >= at_most || self.bytes >= MAX_BYTES
+    }
+
+    fn take(&mut self, message: &Message) {
+        let partition = message.partition();
+        let Some(end) = self.open.get(&partition).copied() else { return };
+        match message.kind() {
+            Kind::Record => {
+                if message.offset() < end {
+                    self.keep(message);
+                }
+                if message.offset().next() >= end {
+                    self.open.remove(&partition);
+                }
+            }
+            Kind::End => {
+                self.open.remove(&partition);
+            }
+            Kind::Fault(fault) => {
+                self.open.remove(&partition);
+                self.fault = Some(match fault {
+                    Fault::OutOfRange(text) | Fault::Truncated(text) => text,
+                    Fault::Other { message, .. } => message,
+                });
+            }
+        }
+    }
+
+    fn keep(&mut self, message: &Message) {
+        let record = message.record();
+        self.bytes += record.value.map_or(0, <[u8]>::len);
+        let value = record.value.map(<[u8]>::to_vec);
+        self.records.push(SampledRecord { timestamp: record.timestamp, value });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares_of(logs: &[(i64, i64)], at_most: usize) -> Vec<(i32, i64, i64)> {
+        let bounds = logs.iter().enumerate().map(|(number, (start, end))| {
+            let bounds = LogBounds { start: Offset(*start), end: Offset(*end) };
+            (TopicPartition::new("t", number as i32), bounds)
+        });
+        let shares = shares(&bounds.collect(), at_most);
+        shares.into_iter().map(|share| (share.partition, share.from.0, share.end.0)).collect()
+    }
+
+    #[test]
+    fn a_sample_is_spread_over_the_ends_of_the_logs() {
+        assert_eq!(
+            shares_of(&[(0, 1000), (990, 1000), (7, 7)], 100),
+            [(0, 950, 1000), (1, 990, 1000)]
+        );
+        assert_eq!(shares_of(&[(5, 5)], 100), []);
+        assert_eq!(shares_of(&[(0, 9)], 100), [(0, 0, 9)]);
+    }
+
+    #[test]
+    fn only_some_of_many_kafka_partitions_are_looked_at() {
+        assert_eq!(shares_of(&[(0, 50); 40], 100).len(), MAX_PARTITIONS);
+        assert_eq!(shares_of(&[(0, 50); 40], 3).len(), 3);
+    }
+}
