@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod embedded_store;
 mod harness;
 mod house;
 mod oracle;
