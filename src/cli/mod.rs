@@ -13,6 +13,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
+mod demo;
 mod produce;
 mod run;
 
@@ -37,6 +38,8 @@ struct Cli {
 enum Command {
     /// Consume as a member of the group until SIGTERM or SIGINT
     Run(run::RunArgs),
+    /// See it work on embedded parts, with no server and no account
+    Demo(demo::DemoArgs),
     /// Produce sample events to a topic
     Produce(produce::ProduceArgs),
 }
@@ -60,6 +63,7 @@ impl ConfigArgs {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }
 }

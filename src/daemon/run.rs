@@ -83,7 +83,7 @@ fn run_in(
     options: RunOptions,
     signals: &mut Signals,
 ) -> Result<Outcome, DaemonError> {
-    let _http = serve_http(world)?;
+    serve_http(world)?;
     let Some((store, conditional)) = start::open_store(world, signals)? else {
         return Ok(Outcome::Done);
     };

@@ -57,12 +57,12 @@ pub(super) fn open_store(
 }
 
 /// The one object that the probe puts, outside every table.
-pub fn probe_key(dead_letter_prefix: &str) -> String {
+pub(crate) fn probe_key(dead_letter_prefix: &str) -> String {
     format!("{dead_letter_prefix}/.kafka-s3-sink-probe")
 }
 
 fn is_honoured(found: &ConditionalPut) -> bool {
-    let honoured = matches!(found, ConditionalPut::Honoured { .. });
+    let honoured = matches!(found, ConditionalPut::Honoured | ConditionalPut::HonouredByPutOnly(_));
     if honoured {
         tracing::info!("the store honours conditional puts: both fences stand");
     } else {

@@ -43,8 +43,12 @@ impl Report {
 
     /// The group gave an answer, if only an empty one.
     pub(super) fn answered(&mut self, listener: &dyn GroupListener) {
-        self.answered = true;
+        let first = !std::mem::replace(&mut self.answered, true);
         listener.group_answered();
+        // Its coordinator is a broker.
+        if std::mem::take(&mut self.down) || first {
+            listener.broker_state(true, "the group has answered");
+        }
     }
 
     /// From time to time: is there an answer without an assignment (KIP-848 sends no event for
@@ -169,7 +173,37 @@ fn brokers_answer(client: &Client) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::record::{Epoch, TopicPartition};
+
+    /// Notes what it hears of the brokers.
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<bool>>);
+
+    impl GroupListener for Ear {
+        fn assigned(&self, _: &[(TopicPartition, Epoch)]) {}
+        fn revoking(&self, _: &[(TopicPartition, Epoch)], _: bool) {}
+        fn group_answered(&self) {}
+        fn fatal(&self, _: String) {}
+        fn group_error(&self, _: &str) {}
+        fn broker_state(&self, up: bool, _: &str) {
+            self.0.lock().unwrap().push(up);
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_group_says_once_that_brokers_are_there() {
+        let (mut report, ear) = (Report::default(), Ear::default());
+        report.answered(&ear);
+        report.answered(&ear);
+        assert_eq!(*ear.0.lock().unwrap(), [true]);
+        report.down = true;
+        report.answered(&ear);
+        assert_eq!(*ear.0.lock().unwrap(), [true, true]);
+        assert!(!report.down);
+    }
 
     #[test]
     fn a_kind_of_line_is_limited_and_others_are_not() {

@@ -8,5 +8,7 @@ mod support;
 mod embedded_store;
 mod harness;
 mod house;
+mod kafka_edge;
 mod oracle;
 mod s3_store;
+mod sink;

@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kafka_s3_sink::config::{Assignor, GroupProtocol, KafkaSettings};
 use kafka_s3_sink::kafka::{
-    CommitOutcome, EdgeOptions, FetchEvent, FetchMemory, GroupListener, HardStop, KafkaEdge,
-    LaneConsumer, LaneWaker,
+    EdgeOptions, FetchMemory, GroupListener, HardStop, KafkaEdge, LaneConsumer, LaneWaker,
 };
 use kafka_s3_sink::record::{
-    CommitError, CommitRequest, Epoch, IsolationLevel, LostOffsetsPolicy, Offset, OutOfRangePolicy,
-    StartPosition, TopicPartition,
+    Epoch, IsolationLevel, LostOffsetsPolicy, Offset, OutOfRangePolicy, StartPosition,
+    TopicPartition,
 };
 
 use super::lane::{Command, Lane};

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use kafka_s3_sink::record::{PutOutcome, StoreErrorClass};
 use kafka_s3_sink::s3::Store;
 
-use crate::answers::{self, Asked, Server};
-use crate::fixtures::{is_child, large, run_child, settings, small};
+use super::answers::{self, Asked, Server};
+use super::fixtures::{is_child, large, run_child, settings, small};
 
 /// Keys that were handed out, each with its true end; the number is in the key's name.
 #[derive(Clone, Default)]

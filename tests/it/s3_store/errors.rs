@@ -8,8 +8,8 @@ use kafka_s3_sink::record::{HeadOutcome, PutOutcome, StoreError, StoreErrorClass
 use kafka_s3_sink::s3::{S3Error, Store};
 use secrecy::SecretString;
 
-use crate::answers::{self, Server};
-use crate::fixtures::{
+use super::answers::{self, Server};
+use super::fixtures::{
     MIB, address, connect, eventually, large, request, segments, settings, small,
 };
 use crate::support::minio::Minio;

@@ -119,7 +119,7 @@ pub(crate) fn is_child() -> bool {
 /// no others of AWS; there `is_child` holds. Fails if the child fails, else returns its output.
 pub(crate) async fn run_child(test: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.args([&format!("s3_store::{test}"), "--exact", "--nocapture", "--test-threads=1"]);
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("AWS_") || name.starts_with("SSL_")) {
             command.env_remove(name);

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::fixtures::{MIB, address, connect, request, segments, settings};
+use super::fixtures::{MIB, address, connect, request, segments, settings};
 
 /// A listener that accepts and does nothing else; the connections come out of the channel.
 async fn mute() -> (String, mpsc::UnboundedReceiver<TcpStream>) {

@@ -8,8 +8,8 @@ use kafka_s3_sink::record::{HeadOutcome, PutOutcome, StoreErrorClass};
 use kafka_s3_sink::s3::ConditionalPut;
 use tokio::task::JoinSet;
 
-use crate::answers::{self, Asked, Server};
-use crate::fixtures::{connect, large, request, segments, settings, with_bucket};
+use super::answers::{self, Asked, Server};
+use super::fixtures::{connect, large, request, segments, settings, with_bucket};
 use crate::support::minio::Minio;
 
 const KEY: &str = "dead-letters/_probe";
@@ -17,7 +17,7 @@ const KEY: &str = "dead-letters/_probe";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_honours_it_is_known_and_left_clean() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     for _ in 0..3 {
         let verdict = store.probe_conditional_put(&bucket, KEY).await;
         assert_eq!(verdict, Ok(ConditionalPut::Honoured));
@@ -28,7 +28,7 @@ async fn a_store_that_honours_it_is_known_and_left_clean() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_an_earlier_probe_left_does_not_mislead() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let left = request(&bucket, KEY, segments(&[10]));
     assert_eq!(store.put(&left).await, Ok(PutOutcome::Stored));
     let verdict = store.probe_conditional_put(&bucket, KEY).await;
@@ -41,7 +41,7 @@ async fn an_object_that_an_earlier_probe_left_does_not_mislead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_probe_at_once_do_not_mislead_each_other() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let mut probes = JoinSet::new();
     for _ in 0..6 {
         let (store, bucket) = (store.clone(), bucket.clone());

@@ -4,14 +4,14 @@ use jiff::SignedDuration;
 use kafka_s3_sink::record::{HeadOutcome, PutOutcome, StoreErrorClass};
 use tokio::task::JoinSet;
 
-use crate::fixtures::{address, connect, request, segments, settings, small, with_bucket};
-use crate::proxy::Proxy;
+use super::fixtures::{address, connect, request, segments, settings, small, with_bucket};
+use super::proxy::Proxy;
 use crate::support::minio::Minio;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_reads_back_as_it_was_put() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let key = "raw/a b+c/dt=2026-11-22/hour=07/orders-3-00000000000000000042.json.gz";
     let mut put = request(&bucket, key, segments(&[1, 0, 65_537, 300_000, 7]));
     put.metadata.insert("first".to_owned(), "42".to_owned());
@@ -35,7 +35,7 @@ async fn an_object_reads_back_as_it_was_put() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_our_checksum() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     store.put(&request(&bucket, "x", vec!["123456789".into()])).await.expect("stored");
     let head = server.client().head_object().bucket(&bucket).key("x");
     let head = head.checksum_mode(aws_sdk_s3::types::ChecksumMode::Enabled).send().await;
@@ -45,7 +45,7 @@ async fn the_store_keeps_our_checksum() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_name_stays_as_it_is() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let first = small(&bucket, "x");
     let mut second = request(&bucket, "x", segments(&[5]));
     second.metadata.insert("pin".to_owned(), "another".to_owned());
@@ -64,7 +64,7 @@ async fn a_taken_name_stays_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_32_puts_at_once_one_wins() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let mut racers = JoinSet::new();
     for racer in 0..32 {
         let (store, mut put) = (store.clone(), small(&bucket, "x"));
@@ -84,7 +84,7 @@ async fn of_32_puts_at_once_one_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_do_not_fit_their_checksum_are_refused() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let mut put = small(&bucket, "x");
     put.body.crc32 ^= 1;
     let error = store.put(&put).await.expect_err("a wrong checksum");
@@ -96,13 +96,13 @@ async fn bytes_that_do_not_fit_their_checksum_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_class_and_encryption_are_asked_for() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |settings| {
+    let (store, bucket) = with_bucket(server, |settings| {
         settings.storage_class = Some("REDUCED_REDUNDANCY".to_owned());
         settings.server_side_encryption = Some("aws:kms".to_owned());
         settings.kms_key_id = Some(Minio::KMS_KEY.to_owned());
     })
     .await;
-    for put in [small(&bucket, "small"), crate::fixtures::large(&bucket, "large")] {
+    for put in [small(&bucket, "small"), super::fixtures::large(&bucket, "large")] {
         assert_eq!(store.put(&put).await, Ok(PutOutcome::Stored));
         let head = server.client().head_object().bucket(&bucket).key(&*put.address.key);
         let head = head.send().await.expect("it");
@@ -116,7 +116,7 @@ async fn storage_class_and_encryption_are_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_empty_until_something_stands_under_it() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     store.put(&small(&bucket, "raw/orders2/x")).await.expect("stored");
     assert_eq!(store.any_object(&bucket, "raw/orders/").await, Ok(false));
     assert_eq!(store.any_object(&bucket, "raw/orders2/").await, Ok(true));
@@ -130,7 +130,7 @@ async fn a_prefix_is_empty_until_something_stands_under_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bucket_and_its_clock_are_seen() {
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     assert_eq!(store.head_bucket(&bucket).await, Ok(()));
     let missing = store.head_bucket("no-such-bucket").await.expect_err("none");
     assert_eq!(missing.class, StoreErrorClass::Configuration);
@@ -143,7 +143,7 @@ async fn the_bucket_and_its_clock_are_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_used_again() {
     let Some(server) = Minio::shared() else { return };
-    let (_, bucket) = with_bucket(&server, |_| ()).await;
+    let (_, bucket) = with_bucket(server, |_| ()).await;
     let proxy = Proxy::start(server.port()).await;
     let store = connect(&settings(&proxy.endpoint())).await;
     for number in 0..20 {

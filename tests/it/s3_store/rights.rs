@@ -6,7 +6,7 @@ use aws_sdk_sts::types::Credentials;
 use kafka_s3_sink::record::{HeadOutcome, PutOutcome, StoreError, StoreErrorClass};
 use kafka_s3_sink::s3::{ConditionalPut, Store};
 
-use crate::fixtures::{address, is_child, large, run_child, settings, small, with_bucket};
+use super::fixtures::{address, is_child, large, run_child, settings, small, with_bucket};
 use crate::support::minio::Minio;
 
 /// Keys that may do just this.
@@ -76,9 +76,9 @@ async fn keys_that_may_not_put_say_so() {
         return;
     }
     let Some(server) = Minio::shared() else { return };
-    let (_, bucket) = with_bucket(&server, |_| ()).await;
+    let (_, bucket) = with_bucket(server, |_| ()).await;
     let actions = ["s3:GetObject", "s3:ListBucket"];
-    run_with_rights("rights::keys_that_may_not_put_say_so", &server, &bucket, &actions).await;
+    run_with_rights("rights::keys_that_may_not_put_say_so", server, &bucket, &actions).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,10 +101,10 @@ async fn keys_that_may_only_put_say_what_else_is_missing() {
         return;
     }
     let Some(server) = Minio::shared() else { return };
-    let (store, bucket) = with_bucket(&server, |_| ()).await;
+    let (store, bucket) = with_bucket(server, |_| ()).await;
     let actions = ["s3:PutObject", "s3:AbortMultipartUpload"];
     let test = "rights::keys_that_may_only_put_say_what_else_is_missing";
-    run_with_rights(test, &server, &bucket, &actions).await;
+    run_with_rights(test, server, &bucket, &actions).await;
     assert_eq!(store.any_object(&bucket, "probe").await, Ok(true), "one object stays");
 }
 
@@ -123,8 +123,8 @@ async fn the_rights_that_we_document_are_enough() {
         return;
     }
     let Some(server) = Minio::shared() else { return };
-    let (_, bucket) = with_bucket(&server, |_| ()).await;
+    let (_, bucket) = with_bucket(server, |_| ()).await;
     let actions = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListBucket"];
-    run_with_rights("rights::the_rights_that_we_document_are_enough", &server, &bucket, &actions)
+    run_with_rights("rights::the_rights_that_we_document_are_enough", server, &bucket, &actions)
         .await;
 }

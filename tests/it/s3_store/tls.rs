@@ -7,7 +7,7 @@ use kafka_s3_sink::record::{PutOutcome, StoreErrorClass};
 use kafka_s3_sink::s3::Store;
 use tempfile::TempDir;
 
-use crate::fixtures::{connect, is_child, large, run_child, settings, small};
+use super::fixtures::{connect, is_child, large, run_child, settings, small};
 use crate::support::minio::Minio;
 
 /// A certificate for 127.0.0.1, signed by itself, where MinIO looks for it.
@@ -45,7 +45,7 @@ async fn put_both() {
     }
     outcome.expect("it is trusted");
     assert_eq!(store.put(&large("lake", "y")).await, Ok(PutOutcome::Stored));
-    store.delete(&crate::fixtures::address("lake", "y")).await.expect("deleted");
+    store.delete(&super::fixtures::address("lake", "y")).await.expect("deleted");
 }
 
 async fn run(server: &Minio, name: &str, value: &Path) {
