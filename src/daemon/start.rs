@@ -135,8 +135,12 @@ impl Lanes<'_> {
         let runtime = world.runtime.handle().clone();
         let resolver = Resolver::start(self.edge.clone(), self.store.clone(), runtime.clone())
             .map_err(machine)?;
-        let at_most = world.settings.s3.max_concurrent_uploads;
-        let uploads = Uploads::new(self.store.clone(), at_most, runtime, Arc::clone(&world.status));
+        let uploads = Uploads::new(
+            self.store.clone(),
+            &world.settings.s3,
+            runtime,
+            Arc::clone(&world.status),
+        );
         let (mut handles, mut memories) = (Vec::new(), Vec::new());
         for (index, consumer) in consumers.into_iter().enumerate() {
             let (handle, inbox) = LaneHandle::new(consumer.waker());

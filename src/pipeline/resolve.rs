@@ -186,10 +186,11 @@ fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
     StopReason::new(
         "lost_offsets",
         format!(
-            "{at}: {what}. Starting over would double what is in the bucket, so nothing is read. \
-             `kafka-s3-sink recover` computes the positions from the bucket and, with --apply, \
-             commits them; kafka.on_lost_offsets = \"start\" goes on from the offset that is \
-             there, else from kafka.start"
+            "{at}: {what}. Starting over could double what is in the bucket, so nothing is read. To \
+             go on from the offset that is there, else from kafka.start, set \
+             kafka.on_lost_offsets = \"start\" and restart: where the store honours conditional \
+             puts and the layout is the same, batches that are in the bucket are recognised and \
+             not put again"
         ),
     )
 }
@@ -200,8 +201,7 @@ fn compacted(at: &TopicPartition) -> StopReason {
         format!(
             "{at}: the topic is compacted and the group's offset carries no mark of ours. The \
              first record of an earlier batch may be compacted away, so what landed before cannot \
-             be recognised. Choose a new layout.prefix for a fresh start, or run \
-             `kafka-s3-sink recover`"
+             be recognised. Choose a new layout.prefix for a fresh start"
         ),
     )
 }
@@ -233,7 +233,8 @@ fn damaged(at: &TopicPartition, why: &str) -> StopReason {
         "damaged_pin",
         format!(
             "{at}: the offset metadata begins like ours but cannot be read ({why}). \
-             `kafka-s3-sink recover` computes the position from the bucket"
+             Reset the group's offset of this Kafka partition to the end of the last batch in the bucket (x-amz-meta-end) with Kafka's own tool, \
+             and go on with kafka.on_lost_offsets = \"start\""
         ),
     )
 }
