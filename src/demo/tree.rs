@@ -12,8 +12,8 @@ use super::DemoError;
 /// Names shown in a folder before the rest is only counted.
 const NAMES_SHOWN: usize = 2;
 
-/// Folders shown in a folder before the rest is only counted.
-const FOLDERS_SHOWN: usize = 6;
+/// Folders named in a folder before the rest is only counted; the fullest is named anyway.
+const FOLDERS_SHOWN: usize = 5;
 
 /// A file below a folder: its path from there, and its size.
 pub(super) type Found = (PathBuf, u64);
@@ -74,37 +74,58 @@ impl Folder {
 
     /// Writes the line of this folder, then what is in it, each line behind `margin`.
     fn draw(&self, out: &mut String, name: &str, margin: &str) {
-        let plural = if self.objects == 1 { "" } else { "s" };
-        let _ = writeln!(out, "{name}  {} object{plural}, {}", self.objects, size(self.bytes));
-        let more_folders = self.folders.len().saturating_sub(FOLDERS_SHOWN);
-        let more_files = self.files.len().saturating_sub(NAMES_SHOWN);
-        let mut left = self.folders.len().min(FOLDERS_SHOWN)
-            + self.files.len().min(NAMES_SHOWN)
-            + usize::from(more_folders > 0)
-            + usize::from(more_files > 0);
-        let mut branch = |out: &mut String| {
-            left -= 1;
-            let last = left == 0;
+        let _ = writeln!(out, "{}", self.heading(name));
+        let mut rows = self.rows().into_iter().peekable();
+        while let Some(row) = rows.next() {
+            let last = rows.peek().is_none();
             let _ = write!(out, "{margin}{}", if last { "└── " } else { "├── " });
-            format!("{margin}{}", if last { "    " } else { "│   " })
-        };
-        for (name, folder) in self.folders.iter().take(FOLDERS_SHOWN) {
-            let margin = branch(out);
-            folder.draw(out, name, &margin);
-        }
-        if more_folders > 0 {
-            branch(out);
-            let _ = writeln!(out, "... and {more_folders} more folders");
-        }
-        for (name, bytes) in self.files.iter().take(NAMES_SHOWN) {
-            branch(out);
-            let _ = writeln!(out, "{name}  {}", size(*bytes));
-        }
-        if more_files > 0 {
-            branch(out);
-            let _ = writeln!(out, "... and {more_files} more");
+            let inner = format!("{margin}{}", if last { "    " } else { "│   " });
+            match row {
+                Row::Open(name, folder) => folder.draw(out, name, &inner),
+                Row::Text(text) => {
+                    let _ = writeln!(out, "{text}");
+                }
+            }
         }
     }
+
+    /// What stands below this folder. Only the fullest folder is opened, or a few days of data
+    /// would fill the screen.
+    fn rows(&self) -> Vec<Row<'_>> {
+        let fullest = self.folders.iter().max_by_key(|(_, folder)| folder.objects);
+        let fullest = fullest.map(|(name, _)| name);
+        let mut rows = Vec::new();
+        for (place, (name, folder)) in self.folders.iter().enumerate() {
+            if Some(name) == fullest {
+                rows.push(Row::Open(name, folder));
+            } else if place < FOLDERS_SHOWN {
+                rows.push(Row::Text(folder.heading(name)));
+            }
+        }
+        let hidden = self.folders.len() - rows.len();
+        if hidden > 0 {
+            let plural = if hidden == 1 { "" } else { "s" };
+            rows.push(Row::Text(format!("... and {hidden} more folder{plural}")));
+        }
+        let names = self.files.iter().take(NAMES_SHOWN);
+        rows.extend(names.map(|(name, bytes)| Row::Text(format!("{name}  {}", size(*bytes)))));
+        let hidden = self.files.len().saturating_sub(NAMES_SHOWN);
+        if hidden > 0 {
+            rows.push(Row::Text(format!("... and {hidden} more")));
+        }
+        rows
+    }
+
+    fn heading(&self, name: &str) -> String {
+        let plural = if self.objects == 1 { "" } else { "s" };
+        format!("{name}  {} object{plural}, {}", self.objects, size(self.bytes))
+    }
+}
+
+/// One line below a folder, and what may hang on it.
+enum Row<'a> {
+    Open(&'a str, &'a Folder),
+    Text(String),
 }
 
 fn size(bytes: u64) -> String {
@@ -140,32 +161,35 @@ mod tests {
             ("raw/dt=1/hour=00/c.gz", 1),
             ("raw/dt=1/hour=00/d.gz", 1),
             ("raw/dt=2/hour=00/e.gz", 1 << 21),
+            ("raw/dt=2/hour=01/f.gz", 1),
         ] {
             put(dir.path(), path, bytes);
         }
         let wanted = "\
-lake  5 objects, 2.0 MiB
-└── raw  5 objects, 2.0 MiB
+lake  6 objects, 2.0 MiB
+└── raw  6 objects, 2.0 MiB
     ├── dt=1  4 objects, 2.0 KiB
     │   └── hour=00  4 objects, 2.0 KiB
     │       ├── a.gz  10 B
     │       ├── b.gz  2.0 KiB
     │       └── ... and 2 more
-    └── dt=2  1 object, 2.0 MiB
-        └── hour=00  1 object, 2.0 MiB
-            └── e.gz  2.0 MiB
+    └── dt=2  2 objects, 2.0 MiB
 ";
         assert_eq!(tree(dir.path(), "lake").unwrap(), wanted);
     }
 
     #[test]
-    fn many_folders_are_counted() {
+    fn many_folders_are_counted_and_the_fullest_is_opened_wherever_it_stands() {
         let dir = tempfile::tempdir().unwrap();
         for hour in 0..9 {
             put(dir.path(), &format!("hour={hour}/a"), 1);
         }
+        put(dir.path(), "hour=7/b", 1);
         let drawn = tree(dir.path(), "lake").unwrap();
-        assert_eq!(drawn.matches("hour=").count(), FOLDERS_SHOWN);
+        let shown: Vec<_> = drawn.lines().filter_map(|line| line.split("hour=").nth(1)).collect();
+        let shown: String = shown.iter().map(|line| &line[..1]).collect();
+        assert_eq!(shown, "012347");
+        assert!(drawn.contains("├── hour=7  2 objects, 2 B\n│   ├── a  1 B\n"), "{drawn}");
         assert!(drawn.ends_with("└── ... and 3 more folders\n"), "{drawn}");
     }
 

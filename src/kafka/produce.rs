@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
@@ -48,11 +49,27 @@ struct Deliveries {
     delivered: AtomicU64,
     failed: AtomicU64,
     first_failure: OnceLock<String>,
+    /// What the client last said of its connections.
+    complaint: Mutex<Option<String>>,
 }
 
 struct Counting(Arc<Deliveries>);
 
-impl ClientContext for Counting {}
+impl ClientContext for Counting {
+    /// librdkafka says the same many times a second while no broker is there; whoever waits for
+    /// one is told by `topics` or by the delivery, with the reason that is kept here.
+    fn error(&self, error: ClientError, reason: &str) {
+        tracing::debug!(%error, reason, "the producer's client complains");
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            let mut complaint = self.0.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+            *complaint = Some(reason.to_owned());
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::debug!(?level, facility, "{text}");
+    }
+}
 
 impl ProducerContext for Counting {
     type DeliveryOpaque = ();
@@ -141,9 +158,11 @@ impl SampleProducer {
     /// partitions. An error means that no broker answered in time.
     pub fn topics(&self, timeout: Duration) -> Result<BTreeMap<String, usize>, KafkaError> {
         let answer = self.producer.client().fetch_metadata(None, timeout);
-        let metadata = answer.map_err(|error| KafkaError::Request {
-            what: "list of topics".to_owned(),
-            reason: error.to_string(),
+        let metadata = answer.map_err(|error| {
+            let complaint = self.deliveries.complaint.lock();
+            let complaint = complaint.unwrap_or_else(PoisonError::into_inner).clone();
+            let reason = complaint.unwrap_or_else(|| error.to_string());
+            KafkaError::Request { what: "list of topics".to_owned(), reason }
         })?;
         let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
         Ok(topics.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())

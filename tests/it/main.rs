@@ -6,6 +6,7 @@
 mod support;
 
 mod check;
+mod embedded_store;
 mod harness;
 mod house;
 mod kafka_edge;

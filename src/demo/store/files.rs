@@ -243,3 +243,21 @@ fn missing(error: io::Error) -> TreeError {
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_leads_out_of_the_bucket() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
+        tree.create_bucket("lake").unwrap();
+        fs::write(dir.path().join("x"), "not in the bucket").unwrap();
+        for key in ["..", "../x", "a/../../x", "./x", "a/./b", "/etc/hostname", "a\0b"] {
+            assert!(matches!(tree.look("lake", key), Err(TreeError::BadKey(_))), "{key}");
+            assert!(matches!(tree.remove("lake", key), Err(TreeError::BadKey(_))), "{key}");
+        }
+        assert!(dir.path().join("x").exists());
+    }
+}

@@ -124,6 +124,3 @@ impl Drop for Store {
         self.server.abort();
     }
 }
-
-#[cfg(test)]
-mod tests;

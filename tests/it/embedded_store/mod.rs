@@ -1,4 +1,4 @@
-//! The store as the real SDK sees it.
+//! The embedded store of `demo`, as the real SDK sees it.
 
 mod conditions;
 mod faults;
@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use tempfile::TempDir;
 
-use super::*;
+use kafka_s3_sink::demo::store::{Fault, FaultPlan, RequestKind, Store, StoreOptions, When};
 
 const BUCKET: &str = "lake";
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 
 use super::*;
