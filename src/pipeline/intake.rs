@@ -15,6 +15,7 @@ use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIE
 use super::pin::Pin;
 use super::rotate::{RotationReason, due_by_age, full};
 use super::route::Router;
+use super::stops;
 use crate::record::{
     Envelope, InvalidPolicy, Layout, Offset, OffsetRange, Record, TombstonePolicy,
 };
@@ -39,7 +40,7 @@ impl Partition {
             if record.offset >= replay.pin.end {
                 self.finish_replay(cx);
             } else if is_of_another_leader(&replay.pin, record) {
-                let reason = rewritten(self, record);
+                let reason = stops::rewritten(&self.at, record.offset);
                 self.stop(cx, reason);
                 return;
             }
@@ -82,7 +83,7 @@ impl Partition {
                 self.read(record);
             }
             Fate::Stop(reason) => {
-                let reason = stopped_by(self, record, reason);
+                let reason = stops::invalid_record(&self.at, record.offset, reason);
                 self.drain(cx, After::Stop(reason), RotationReason::Stopped);
             }
         }
@@ -299,31 +300,4 @@ fn is_of_another_leader(pin: &Pin, record: &Record<'_>) -> bool {
     pin.last.is_some_and(|(offset, epoch)| {
         record.offset == offset && record.leader_epoch.is_some_and(|now| now != epoch)
     })
-}
-
-fn rewritten(partition: &Partition, record: &Record<'_>) -> StopReason {
-    StopReason::new(
-        "log_rewritten",
-        format!(
-            "{}: the record at offset {} was written under another leader epoch than when its \
-             batch was pinned: an unclean leader election replaced records. Objects of the batch \
-             may hold the old ones; compare, then move them away or reset the offset with \
-             kafka.on_lost_offsets = \"start\"",
-            partition.at, record.offset
-        ),
-    )
-}
-
-fn stopped_by(partition: &Partition, record: &Record<'_>, reason: InvalidReason) -> StopReason {
-    let key = if reason == InvalidReason::Tombstone { "on_tombstone" } else { "on_invalid" };
-    StopReason::new(
-        "invalid_record",
-        format!(
-            "{}: the record at offset {} is {} and records.{key} = \"stop\". All records before \
-             it have landed. Set records.{key} to \"dead_letter\" or \"skip\" and restart",
-            partition.at,
-            record.offset,
-            reason.as_str()
-        ),
-    )
 }

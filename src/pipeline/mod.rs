@@ -27,6 +27,7 @@ mod rotate;
 mod route;
 mod sink;
 mod snapshot;
+mod stops;
 #[cfg(test)]
 mod tests;
 

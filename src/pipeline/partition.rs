@@ -21,6 +21,7 @@ use super::rotate::{RotationReason, worth_handing_over};
 use super::route::Router;
 use super::sink::SinkSettings;
 use super::snapshot::Counters;
+use super::stops;
 use crate::record::{
     Epoch, Offset, OffsetRange, RecordPolicy, ResolveError, RevokePolicy, StoreErrorClass,
     TimestampMs, TopicFacts, TopicPartition,
@@ -188,7 +189,7 @@ impl Partition {
         if self.out_of_range > OUT_OF_RANGE_AT_MOST
             && let Plan::Continue { mark } | Plan::Replay { mark, .. } = &plan
         {
-            let reason = truncated(&self.at, mark.offset);
+            let reason = stops::truncated(&self.at, mark.offset);
             self.stop(cx, reason);
             return;
         }
@@ -249,7 +250,7 @@ impl Partition {
     pub(super) fn handle_topic_id(&mut self, cx: &mut Context<'_>, topic_id: &Arc<str>) {
         let known = !matches!(self.phase, Phase::Resolving { .. } | Phase::Released);
         if known && !self.is_stopped() && resolve::differs(&self.topic_id, topic_id) {
-            let reason = resolve::another_topic(&self.at, &self.topic_id, topic_id);
+            let reason = stops::another_topic(&self.at, &self.topic_id, topic_id);
             self.stop(cx, reason);
         }
     }
@@ -386,16 +387,4 @@ impl Partition {
         let class = StoreErrorClass::Retry;
         cx.tell(&self.at, Event::Failed(Fault { operation, class, attempt, message }));
     }
-}
-
-fn truncated(at: &TopicPartition, offset: Offset) -> StopReason {
-    StopReason::new(
-        "log_truncated",
-        format!(
-            "{at}: the committed offset {offset} lies past the end of the log, so records that \
-             were read are gone from Kafka (an unclean leader election, or a restored cluster). \
-             If they come back, a restart goes on; otherwise reset the group's offset of this \
-             Kafka partition with kafka.on_lost_offsets = \"start\""
-        ),
-    )
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::action::StopReason;
 use super::pin::{Mark, Metadata, Pin, decode_metadata};
+use super::stops;
 use crate::record::{
     Committed, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition, TopicFacts,
     TopicPartition,
@@ -51,8 +52,8 @@ pub(super) fn plan(at: &TopicPartition, facts: &TopicFacts, policies: Policies) 
         Metadata::Ours(mark, pin) if mark.offset == offset => {
             of_our_mark(at, facts, policies, mark, pin)
         }
-        Metadata::Newer(version) => Plan::Stop(newer(at, version)),
-        Metadata::Damaged(why) => Plan::Stop(damaged(at, &why)),
+        Metadata::Newer(version) => Plan::Stop(stops::newer(at, version)),
+        Metadata::Damaged(why) => Plan::Stop(stops::damaged(at, &why)),
         Metadata::Ours(..) | Metadata::Foreign => lost(at, facts, policies, Some(offset)),
     }
 }
@@ -65,7 +66,7 @@ fn of_our_mark(
     pin: Option<Pin>,
 ) -> Plan {
     if differs(&mark.topic_id, &facts.topic_id) {
-        return Plan::Stop(another_topic(at, &mark.topic_id, &facts.topic_id));
+        return Plan::Stop(stops::another_topic(at, &mark.topic_id, &facts.topic_id));
     }
     let base = mark.offset;
     match pin {
@@ -85,16 +86,7 @@ fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: 
             first_start: false,
             lost: Some(lost),
         },
-        OutOfRangePolicy::Stop => Plan::Stop(StopReason::new(
-            "offset_out_of_range",
-            format!(
-                "{at}: Kafka deleted the offsets {lost} ({} at most) before they were read; its \
-                 log now begins at {}. Nothing was skipped. To go on without them, set \
-                 kafka.on_offset_out_of_range = \"earliest\" and restart",
-                lost.len(),
-                facts.log_start
-            ),
-        )),
+        OutOfRangePolicy::Stop => Plan::Stop(stops::out_of_range(at, lost)),
     }
 }
 
@@ -142,10 +134,10 @@ fn lost(
     offset: Option<Offset>,
 ) -> Plan {
     if policies.on_lost_offsets == LostOffsetsPolicy::Error {
-        return Plan::Stop(lost_offsets(at, offset));
+        return Plan::Stop(stops::lost_offsets(at, offset));
     }
     if facts.compacted == Some(true) && facts.prefix_empty != Some(true) {
-        return Plan::Stop(compacted(at));
+        return Plan::Stop(stops::compacted(at));
     }
     match offset {
         Some(offset) if offset < facts.log_start => overtaken(at, facts, policies, offset),
@@ -170,73 +162,6 @@ fn lost(
 /// Whether both are known and not the same.
 pub(super) fn differs(one: &Arc<str>, other: &Arc<str>) -> bool {
     !one.is_empty() && !other.is_empty() && one != other
-}
-
-fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
-    let what = match offset {
-        None => "the group has no committed offset here, but objects or offsets of ours show that \
-                 this is no first start: the offsets expired (7 days after the group is empty), \
-                 were deleted, or kafka.group_id was changed"
-            .to_owned(),
-        Some(offset) => format!(
-            "the committed offset {offset} was not set by this sink: somebody reset it, or another \
-             consumer uses the same kafka.group_id"
-        ),
-    };
-    StopReason::new(
-        "lost_offsets",
-        format!(
-            "{at}: {what}. Starting over could double what is in the bucket, so nothing is read. To \
-             go on from the offset that is there, else from kafka.start, set \
-             kafka.on_lost_offsets = \"start\" and restart: where the store honours conditional \
-             puts and the layout is the same, batches that are in the bucket are recognised and \
-             not put again"
-        ),
-    )
-}
-
-fn compacted(at: &TopicPartition) -> StopReason {
-    StopReason::new(
-        "compacted_without_mark",
-        format!(
-            "{at}: the topic is compacted and the group's offset carries no mark of ours. The \
-             first record of an earlier batch may be compacted away, so what landed before cannot \
-             be recognised. Choose a new layout.prefix for a fresh start"
-        ),
-    )
-}
-
-pub(super) fn another_topic(at: &TopicPartition, had: &str, has: &str) -> StopReason {
-    StopReason::new(
-        "topic_recreated",
-        format!(
-            "{at}: the topic was deleted and made again (its id was {had}, now it is {has}), so \
-             its offsets begin anew and would collide with the objects that are there. Choose \
-             another layout.prefix for the new topic (or move the old objects away) and reset \
-             the group's offsets of this topic with kafka.on_lost_offsets = \"start\""
-        ),
-    )
-}
-
-fn newer(at: &TopicPartition, version: u16) -> StopReason {
-    StopReason::new(
-        "newer_pin",
-        format!(
-            "{at}: the offset metadata was written by a newer kafka-s3-sink (version {version} of \
-             its format). Run that version, or let it finish its batches before going back"
-        ),
-    )
-}
-
-fn damaged(at: &TopicPartition, why: &str) -> StopReason {
-    StopReason::new(
-        "damaged_pin",
-        format!(
-            "{at}: the offset metadata begins like ours but cannot be read ({why}). \
-             Reset the group's offset of this Kafka partition to the end of the last batch in the bucket (x-amz-meta-end) with Kafka's own tool, \
-             and go on with kafka.on_lost_offsets = \"start\""
-        ),
-    )
 }
 
 #[cfg(test)]

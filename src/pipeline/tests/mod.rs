@@ -1,5 +1,7 @@
 //! The whole pipeline against a small faulty world, and its single edges one by one.
 
+mod common;
+mod course;
 mod edges;
 mod seeds;
 mod world;

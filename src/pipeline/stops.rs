@@ -1,0 +1,130 @@
+//! Why a Kafka partition stops, in words: what happened, and how to go on.
+//!
+//! Fed by `resolve`, `partition` and `intake`, which decide that it stops; read by people.
+
+use super::action::StopReason;
+use super::decode::InvalidReason;
+use crate::record::{Offset, OffsetRange, TopicPartition};
+
+pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
+    let what = match offset {
+        None => "the group has no committed offset here, but objects or offsets of ours show that \
+                 this is no first start: the offsets expired (7 days after the group is empty), \
+                 were deleted, or kafka.group_id was changed"
+            .to_owned(),
+        Some(offset) => format!(
+            "the committed offset {offset} was not set by this sink: somebody reset it, or another \
+             consumer uses the same kafka.group_id"
+        ),
+    };
+    StopReason::new(
+        "lost_offsets",
+        format!(
+            "{at}: {what}. Starting over could double what is in the bucket, so nothing is read. To \
+             go on from the offset that is there, else from kafka.start, set \
+             kafka.on_lost_offsets = \"start\" and restart: where the store honours conditional \
+             puts and the layout is the same, batches that are in the bucket are recognised and \
+             not put again"
+        ),
+    )
+}
+
+pub(super) fn compacted(at: &TopicPartition) -> StopReason {
+    StopReason::new(
+        "compacted_without_mark",
+        format!(
+            "{at}: the topic is compacted and the group's offset carries no mark of ours. The \
+             first record of an earlier batch may be compacted away, so what landed before cannot \
+             be recognised. Choose a new layout.prefix for a fresh start"
+        ),
+    )
+}
+
+pub(super) fn another_topic(at: &TopicPartition, had: &str, has: &str) -> StopReason {
+    StopReason::new(
+        "topic_recreated",
+        format!(
+            "{at}: the topic was deleted and made again (its id was {had}, now it is {has}), so \
+             its offsets begin anew and would collide with the objects that are there. Choose \
+             another layout.prefix for the new topic (or move the old objects away) and reset \
+             the group's offsets of this topic with kafka.on_lost_offsets = \"start\""
+        ),
+    )
+}
+
+pub(super) fn newer(at: &TopicPartition, version: u16) -> StopReason {
+    StopReason::new(
+        "newer_pin",
+        format!(
+            "{at}: the offset metadata was written by a newer kafka-s3-sink (version {version} of \
+             its format). Run that version, or let it finish its batches before going back"
+        ),
+    )
+}
+
+pub(super) fn damaged(at: &TopicPartition, why: &str) -> StopReason {
+    StopReason::new(
+        "damaged_pin",
+        format!(
+            "{at}: the offset metadata begins like ours but cannot be read ({why}). \
+             Reset the group's offset of this Kafka partition to the end of the last batch in the bucket (x-amz-meta-end) with Kafka's own tool, \
+             and go on with kafka.on_lost_offsets = \"start\""
+        ),
+    )
+}
+
+pub(super) fn out_of_range(at: &TopicPartition, lost: OffsetRange) -> StopReason {
+    StopReason::new(
+        "offset_out_of_range",
+        format!(
+            "{at}: Kafka deleted the offsets {lost} ({} at most) before they were read; its log \
+             now begins at {}. Nothing was skipped. To go on without them, set \
+             kafka.on_offset_out_of_range = \"earliest\" and restart",
+            lost.len(),
+            lost.end
+        ),
+    )
+}
+
+pub(super) fn truncated(at: &TopicPartition, offset: Offset) -> StopReason {
+    StopReason::new(
+        "log_truncated",
+        format!(
+            "{at}: the committed offset {offset} lies past the end of the log, so records that \
+             were read are gone from Kafka (an unclean leader election, or a restored cluster). \
+             If they come back, a restart goes on; otherwise reset the group's offset of this \
+             Kafka partition with kafka.on_lost_offsets = \"start\""
+        ),
+    )
+}
+
+pub(super) fn rewritten(at: &TopicPartition, offset: Offset) -> StopReason {
+    StopReason::new(
+        "log_rewritten",
+        format!(
+            "{}: the record at offset {} was written under another leader epoch than when its \
+             batch was pinned: an unclean leader election replaced records. Objects of the batch \
+             may hold the old ones; compare, then move them away or reset the offset with \
+             kafka.on_lost_offsets = \"start\"",
+            at, offset
+        ),
+    )
+}
+
+pub(super) fn invalid_record(
+    at: &TopicPartition,
+    offset: Offset,
+    reason: InvalidReason,
+) -> StopReason {
+    let key = if reason == InvalidReason::Tombstone { "on_tombstone" } else { "on_invalid" };
+    StopReason::new(
+        "invalid_record",
+        format!(
+            "{}: the record at offset {} is {} and records.{key} = \"stop\". All records before \
+             it have landed. Set records.{key} to \"dead_letter\" or \"skip\" and restart",
+            at,
+            offset,
+            reason.as_str()
+        ),
+    )
+}
