@@ -12,6 +12,7 @@ mod cluster;
 mod configuration;
 mod estimate;
 mod fields;
+mod group;
 mod objects;
 mod pace;
 mod records;
@@ -56,7 +57,7 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     if let Some(settings) = settings.filter(|_| !args.offline) {
         servers(&settings, &mut report);
     }
-    report.finish()
+    report.finish(if args.offline { "the configuration is sound" } else { "ready to run" })
 }
 
 fn servers(settings: &Settings, report: &mut Report) {
@@ -73,7 +74,7 @@ fn servers(settings: &Settings, report: &mut Report) {
     let empty = runtime.block_on(bucket::check(settings, topics, report));
     match cluster.as_ref().zip(pace) {
         Some((cluster, pace)) => {
-            cluster::groups(cluster, settings, &empty, report);
+            group::check(cluster, settings, &empty, report);
             let sampled = records::check(cluster, settings, report);
             objects::check(cluster, pace, &sampled, report);
         }

@@ -77,6 +77,8 @@ impl Heard {
             | Code::RD_KAFKA_RESP_ERR__SSL => self.refused = Some(text),
             // Says only how many there are.
             Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN => {}
+            // A listener without TLS just hangs up, which the code alone calls a cut connection.
+            _ if text.contains("SSL handshake failed") => self.refused = Some(text),
             _ => self.connection = Some(text),
         }
     }
@@ -187,6 +189,8 @@ mod tests {
         let password = (Code::RD_KAFKA_RESP_ERR__AUTHENTICATION, "wrong password");
         let text = |errors: &[_]| after(errors).to_string();
         assert_eq!(text(&[refused, down]), "b:1 cannot be reached: Connection refused");
+        let no_tls = (Code::RD_KAFKA_RESP_ERR__TRANSPORT, "SSL handshake failed: Disconnected");
+        assert!(after(&[no_tls]).is_to_be_mended());
         assert_eq!(text(&[down]), "b:1 cannot be reached: timed out");
         assert_eq!(text(&[password, refused]), "b:1 refuses this client: wrong password");
         assert!(after(&[password]).is_to_be_mended() && !after(&[refused]).is_to_be_mended());

@@ -136,6 +136,30 @@ fn an_advertised_address_that_nobody_answers_is_named() {
 }
 
 #[test]
+fn tls_where_the_listener_has_none_must_be_mended() {
+    needs_servers!();
+    let (_, _, config) = set_up("check-tls");
+    let config = config.set("kafka.librdkafka.\"security.protocol\"", "ssl");
+    let checked = Checked::of(&config, &[]);
+    checked.ends(2);
+    checked.says("FAIL", "brokers", &["refuses this client", "security.protocol"]);
+}
+
+#[test]
+fn all_is_well_on_kafka_3() {
+    needs_servers!();
+    let broker = Broker::shared_v3();
+    broker.create_topic("check-v3", 2, &[]);
+    broker.produce_many(&Bulk::new("check-v3", 2, 100));
+    let bucket = Bucket::create(Minio::shared().expect("MinIO"), "check-v3");
+    let config = SinkConfig::new(broker, &bucket, "check-v3").set("rotation.max_age", "1h");
+    let checked = Checked::of(&config, &[]);
+    checked.all_is_well();
+    checked.says("ok", "group", &["begins: first start (2 Kafka partitions, 100 offsets wait)"]);
+    checked.says("ok", "records", &["100 records looked at"]);
+}
+
+#[test]
 fn a_store_that_is_away_ends_with_5() {
     needs_servers!();
     let (_, _, config) = set_up("check-no-store");
@@ -216,7 +240,7 @@ fn many_small_objects_are_a_warning_with_the_setting_that_helps() {
     broker.produce_many(&bulk);
     let checked = Checked::of(&config, &[]);
     checked.all_is_well();
-    let texts = ["records/s over the last hour", "rotation.max_age = \"1h\"", "small objects"];
+    let texts = ["0.75 records/s over the last hour", "rotation.max_age = \"1h\"", "small objects"];
     checked.says("warn", "objects a day", &texts);
 }
 
@@ -247,6 +271,7 @@ fn offline_looks_at_the_configuration_alone() {
     checked.ends(0);
     checked.says("ok", "configuration", &["a pin takes at most"]);
     checked.says("warn", "configuration", &["zstd"]);
+    assert!(checked.text.ends_with("the configuration is sound, 1 warning\n"), "{}", checked.text);
     assert!(!checked.text.contains("brokers"), "{}", checked.text);
 
     let wrong = text.replace("group_id", "group_ide").replace("\"zstd\"", "\"zstandard\"");

@@ -1,16 +1,15 @@
-//! The brokers, the topics, and where the group stands.
+//! The brokers and the topics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{Report, Verdict};
-use super::{EmptyPrefixes, words};
+use super::words;
 use crate::config::{KafkaSettings, Settings};
 use crate::daemon::matcher;
 use crate::kafka::{self, KafkaError, Onlooker};
-use crate::pipeline::{self, Outlook};
-use crate::record::{IsolationLevel, Offset, RecordPolicy, TopicFacts, TopicPartition};
+use crate::record::{IsolationLevel, RecordPolicy, TopicPartition};
 
 /// How long one broker is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,32 +70,33 @@ pub(super) fn fault(error: &KafkaError) -> Verdict {
 fn brokers(settings: &KafkaSettings, report: &mut Report) -> bool {
     let servers: Vec<&str> = settings.bootstrap_servers.split(',').map(str::trim).collect();
     let tried = reach_all(settings, &servers);
-    let advertised: BTreeSet<&String> =
-        tried.iter().filter_map(|found| found.as_ref().ok()).flatten().collect();
     let any = tried.iter().any(Result::is_ok);
-    for found in &tried {
-        if let Err(error) = found {
-            // One is enough to begin with.
-            let verdict = if any { Verdict::Warn } else { fault(error) };
-            report.say(verdict, "brokers", with_hint(error));
+    for error in tried.iter().filter_map(|found| found.as_ref().err()) {
+        // One is enough to begin with.
+        let verdict = if any { Verdict::Warn } else { fault(error) };
+        report.say(verdict, "brokers", with_hint(error));
+    }
+    let named: BTreeSet<&str> = tried.iter().flatten().flatten().map(String::as_str).collect();
+    let others: Vec<&str> =
+        named.iter().copied().filter(|server| !servers.contains(server)).collect();
+    let (tested, untested) = others.split_at(others.len().min(MAX_ADVERTISED));
+    let mut usable = others.len() < named.len() || !untested.is_empty();
+    for found in reach_all(settings, tested) {
+        match found {
+            Ok(_) => usable = true,
+            Err(error) => {
+                let hint = "the cluster names this address to its clients (advertised.listeners): \
+                            it must resolve and be open from here";
+                report.say(fault(&error), "brokers", format!("{error}; {hint}"));
+            }
         }
     }
-    if !any {
-        return false;
+    if usable {
+        let names: Vec<_> = named.into_iter().collect();
+        let text = words::many(names.len(), "broker");
+        report.ok("brokers", format!("{text}: {}", words::listed(&names, 5)));
     }
-    let others: Vec<&str> = advertised.iter().map(|server| server.as_str()).collect();
-    let others: Vec<&str> = others.into_iter().filter(|server| !servers.contains(server)).collect();
-    for found in reach_all(settings, &others[..others.len().min(MAX_ADVERTISED)]) {
-        if let Err(error) = found {
-            let hint = "the cluster names this address to its clients (advertised.listeners): it \
-                        must resolve and be open from here";
-            report.say(fault(&error), "brokers", format!("{error}; {hint}"));
-        }
-    }
-    let text = words::many(advertised.len(), "broker");
-    let names: Vec<_> = advertised.into_iter().collect();
-    report.ok("brokers", format!("{text}: {}", words::listed(&names, 5)));
-    true
+    usable
 }
 
 /// Each on a thread of its own, for each may take its time.
@@ -194,172 +194,12 @@ fn missing(name: &str, onlooker: &Onlooker, report: &mut Report) {
     } else {
         "create it, or take it out of kafka.topics"
     };
-    report.say(fault(&reason), "topics", format!("{name}: {reason}; {hint}"));
-}
-
-/// Where the group stands, topic by topic, and what a run would make of it.
-pub(super) fn groups(
-    cluster: &Cluster,
-    settings: &Settings,
-    empty: &EmptyPrefixes,
-    report: &mut Report,
-) {
-    if cluster.topics.is_empty() {
-        return report.skip("group", "not tried: it needs a topic");
-    }
-    for topic in &cluster.topics {
-        let numbers: Vec<i32> = (0..topic.count).collect();
-        let empty = empty.get(&topic.name).copied();
-        match cluster.onlooker.topic_facts(&topic.name, &numbers, empty) {
-            Ok(facts) => standing(topic, settings, &facts, report),
-            Err(error) => {
-                let group = &settings.kafka.group_id;
-                let text = format!(
-                    "{}: {error}; the group {group} must be allowed (READ on the group, READ and \
-                     DESCRIBE on the topic)",
-                    topic.name
-                );
-                report.say(fault(&error), "group", text);
-            }
-        }
-    }
-}
-
-fn standing(
-    topic: &Topic,
-    settings: &Settings,
-    facts: &BTreeMap<i32, TopicFacts>,
-    report: &mut Report,
-) {
-    let kafka = &settings.kafka;
-    let without_offset =
-        |facts: &TopicFacts| facts.committed.values().any(|it| it.offset.is_none());
-    let blind = facts.values().any(|facts| facts.prefix_empty.is_none() && without_offset(facts));
-    if blind {
-        let text = "some Kafka partitions have no offset; whether this is a first start cannot be \
-                    told without a LIST of the bucket";
-        return report.skip("group", format!("{}: {text}", topic.name));
-    }
-    let (lost, range) = (kafka.on_lost_offsets, kafka.on_offset_out_of_range);
-    let mut outlooks = Vec::new();
-    for (number, facts) in facts {
-        let at = TopicPartition::new(topic.name.as_str(), *number);
-        outlooks.push((facts, pipeline::outlook(&at, facts, kafka.start, lost, range)));
-    }
-    for (verdict, text) in summed(&outlooks, &topic.policy.layout.bucket) {
-        report.say(verdict, "group", format!("{}: {text}", topic.name));
-    }
-}
-
-/// One way to begin, and how many Kafka partitions go it.
-struct Way {
-    verdict: Verdict,
-    text: String,
-    count: usize,
-    waiting: u64,
-}
-
-/// One line for each way to begin, with what waits to be read.
-fn summed(outlooks: &[(&TopicFacts, Outlook)], bucket: &str) -> Vec<(Verdict, String)> {
-    let mut ways: Vec<(String, Way)> = Vec::new();
-    for (facts, outlook) in outlooks {
-        let (verdict, key, text, from) = way(outlook, bucket);
-        let waiting = from.map_or(0, |from| facts.log_end.0.saturating_sub(from.0).max(0) as u64);
-        match ways.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, way)) => {
-                way.count += 1;
-                way.waiting += waiting;
-            }
-            None => ways.push((key, Way { verdict, text, count: 1, waiting })),
-        }
-    }
-    ways.into_iter().map(|(_, way)| (way.verdict, way.line())).collect()
-}
-
-impl Way {
-    fn line(&self) -> String {
-        let Self { verdict, text, count, waiting } = self;
-        match (verdict, count) {
-            (Verdict::Mend, 1) => text.clone(),
-            (Verdict::Mend, many) => format!("{text} (and {} more like it)", many - 1),
-            _ => {
-                let waiting = words::count(*waiting);
-                format!(
-                    "{text} ({}, {waiting} offsets wait)",
-                    words::many(*count, "Kafka partition")
-                )
-            }
-        }
-    }
-}
-
-/// How an outlook counts, what it is grouped by, its words, and where it begins.
-fn way(outlook: &Outlook, bucket: &str) -> (Verdict, String, String, Option<Offset>) {
-    let alike = |verdict, text: String, from| (verdict, text.clone(), text, Some(from));
-    match outlook {
-        Outlook::Stops(reason) => {
-            (Verdict::Mend, reason.code.to_owned(), reason.text.clone(), None)
-        }
-        Outlook::Continues { from } => {
-            alike(Verdict::Ok, "continues where it was".to_owned(), *from)
-        }
-        Outlook::Begins { from, how, lost: None } => {
-            alike(Verdict::Ok, format!("begins: {how}"), *from)
-        }
-        Outlook::Begins { from, how, lost: Some(lost) } => {
-            let text = format!("begins {how}: {} offsets are lost", words::count(lost.len()));
-            alike(Verdict::Warn, text, *from)
-        }
-        Outlook::Replays { range, bucket: pinned } if **pinned == *bucket => {
-            let text = "finishes a batch that was begun, then continues";
-            alike(Verdict::Ok, text.to_owned(), range.base)
-        }
-        Outlook::Replays { range, bucket: pinned } => {
-            let text = format!(
-                "first finishes a batch that was begun for the bucket {pinned}, which must be \
-                 within reach until then"
-            );
-            alike(Verdict::Warn, text, range.base)
-        }
-    }
+    report.say(fault(&reason), "topics", format!("{reason}; {hint}"));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::OffsetRange;
-
-    fn facts(log_end: i64) -> TopicFacts {
-        TopicFacts {
-            topic_id: "".into(),
-            cluster_id: "".into(),
-            committed: Default::default(),
-            log_start: Offset(0),
-            log_end: Offset(log_end),
-            prefix_empty: None,
-            compacted: None,
-        }
-    }
-
-    #[test]
-    fn ways_to_begin_are_counted_with_what_waits() {
-        let facts = facts(1500);
-        let on = |from| (&facts, Outlook::Continues { from: Offset(from) });
-        let lines = summed(&[on(0), on(1400)], "lake");
-        let text = "continues where it was (2 Kafka partitions, 1,600 offsets wait)";
-        assert_eq!(lines, [(Verdict::Ok, text.to_owned())]);
-    }
-
-    #[test]
-    fn a_pin_for_another_bucket_is_told() {
-        let facts = facts(10);
-        let range = OffsetRange { base: Offset(0), end: Offset(5) };
-        let pinned = (&facts, Outlook::Replays { range, bucket: "old".into() });
-        let same = summed(std::slice::from_ref(&pinned), "old");
-        let other = summed(&[pinned], "new");
-        assert_eq!((same[0].0, other[0].0), (Verdict::Ok, Verdict::Warn));
-        assert!(other[0].1.contains("bucket old"), "{}", other[0].1);
-    }
 
     #[test]
     fn a_refused_client_is_told_of_its_credentials() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::pace::Rates;
 use super::records::Sampled;
+use super::words;
 use crate::record::{HiveKey, RecordPolicy, RotationPolicy};
 
 const DAY: f64 = 86_400.0;
@@ -140,7 +141,7 @@ fn longer(rates: &Rates, sampled: &Sampled, now: Duration) -> String {
     let step = minutes.into_iter().find(|step| *step >= wanted).unwrap_or(LONGEST);
     if step > now {
         let times = (step.as_secs_f64() / now.as_secs_f64().max(1.0)).round();
-        let step = super::words::duration(step);
+        let (step, times) = (words::duration(step), words::count(times as u64));
         return format!(
             "rotation.max_age = \"{step}\" makes them about {times} times larger; records land as \
              much later"

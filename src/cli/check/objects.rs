@@ -45,15 +45,15 @@ fn all(cluster: &Cluster, rates: &BTreeMap<String, Rates>, samples: &Samples, re
         report.ok(WHAT, format!("{names}: no new records now, so nothing to reckon with"));
     }
     if cluster.topics.len() - quiet.len() > 1 {
-        report.ok(WHAT, format!("about {} in all", words::number(total.round())));
+        report.ok(WHAT, format!("{} in all", words::about(total)));
     }
 }
 
 fn one(topic: &Topic, rates: &Rates, sampled: &Sampled, estimate: &Estimate, report: &mut Report) {
     let text = format!(
-        "{}: about {} of {} ({} records/s {}, {} each, {} as stored; most batches end by {})",
+        "{}: {} of {} ({} records/s {}, {} each, {} as stored; most batches end by {})",
         topic.name,
-        words::number(estimate.objects.round()),
+        words::about(estimate.objects),
         words::size(estimate.object_bytes),
         words::number(rates.total()),
         over(rates.over),
@@ -62,7 +62,7 @@ fn one(topic: &Topic, rates: &Rates, sampled: &Sampled, estimate: &Estimate, rep
         estimate.limit.setting()
     );
     match estimate.advice(rates, sampled, &topic.policy) {
-        Some(advice) => report.warn(WHAT, format!("{text}. {advice}")),
+        Some(advice) => report.warn(WHAT, format!("{text}; {advice}")),
         None => report.ok(WHAT, text),
     }
 }

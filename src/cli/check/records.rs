@@ -37,7 +37,7 @@ pub(super) fn check(cluster: &Cluster, settings: &Settings, report: &mut Report)
             Err(error) => {
                 let hint = "this user must be allowed to READ the topic, and the brokers' advertised \
                             addresses must be open from here";
-                report.say(fault(&error), "records", format!("{}: {error}; {hint}", topic.name));
+                report.say(fault(&error), "records", format!("{error}; {hint}"));
             }
         }
     }

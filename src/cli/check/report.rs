@@ -78,9 +78,9 @@ impl Report {
         self.say(Verdict::Skip, what, text);
     }
 
-    /// Prints the sum.
-    pub(super) fn finish(self) -> ExitCode {
-        let _ = writeln!(io::stdout(), "{}", sum(&self.verdicts));
+    /// Prints the sum; `well` is what may be said where nothing failed.
+    pub(super) fn finish(self, well: &str) -> ExitCode {
+        let _ = writeln!(io::stdout(), "{}", sum(&self.verdicts, well));
         ExitCode::from(code(&self.verdicts))
     }
 }
@@ -96,7 +96,7 @@ fn line(verdict: Verdict, what: &str, text: &str, colour: bool) -> String {
     format!("{word}{what:<18}{text}")
 }
 
-fn sum(verdicts: &[Verdict]) -> String {
+fn sum(verdicts: &[Verdict], well: &str) -> String {
     let count = |wanted: &[Verdict]| verdicts.iter().filter(|each| wanted.contains(each)).count();
     let failed = count(&[Verdict::Mend, Verdict::Unreachable]);
     let warned = match count(&[Verdict::Warn]) {
@@ -105,7 +105,7 @@ fn sum(verdicts: &[Verdict]) -> String {
         many => format!(", {many} warnings"),
     };
     match (failed, count(&[Verdict::Skip])) {
-        (0, _) => format!("ready to run{warned}"),
+        (0, _) => format!("{well}{warned}"),
         (_, 0) => format!("not ready to run: {failed} failed{warned}"),
         (_, skipped) => format!("not ready to run: {failed} failed, {skipped} not tried{warned}"),
     }
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn the_sum_counts() {
         use Verdict::{Mend, Ok, Skip, Unreachable, Warn};
-        assert_eq!(sum(&[Ok, Ok]), "ready to run");
-        assert_eq!(sum(&[Ok, Warn]), "ready to run, 1 warning");
+        assert_eq!(sum(&[Ok, Ok], "ready"), "ready");
+        assert_eq!(sum(&[Ok, Warn], "ready"), "ready, 1 warning");
         assert_eq!(
-            sum(&[Mend, Unreachable, Skip, Warn, Warn]),
+            sum(&[Mend, Unreachable, Skip, Warn, Warn], "ready"),
             "not ready to run: 2 failed, 1 not tried, 2 warnings"
         );
     }

@@ -14,6 +14,12 @@ pub(super) fn number(value: f64) -> String {
     count(value.round() as u64)
 }
 
+/// A reckoned count, without digits that nobody knows: `about 43,000`.
+pub(super) fn about(value: f64) -> String {
+    let unit = 10f64.powf((value.max(1.0).log10().floor() - 1.0).max(0.0));
+    format!("about {}", count((value / unit).round() as u64 * unit as u64))
+}
+
 /// `1234567` as `1,234,567`.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -82,6 +88,9 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(count(100), "100");
+        for (value, text) in [(0.4, "about 0"), (7.0, "about 7"), (43_208.0, "about 43,000")] {
+            assert_eq!(about(value), text);
+        }
     }
 
     #[test]
