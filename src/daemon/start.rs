@@ -39,7 +39,8 @@ pub(super) fn open_store(
     let layout = &world.settings.topics.default.layout;
     let key = probe_key(&layout.dead_letter_prefix);
     loop {
-        let probe = world.runtime.block_on(store.probe_conditional_put(&layout.bucket, &key));
+        let probe = store.probe_conditional_put(&layout.bucket, &key);
+        let Some(probe) = unless_signalled(world, signals, probe) else { return Ok(None) };
         match probe {
             Ok(found) => {
                 world.status.met(Condition::StoreReachable);
@@ -50,7 +51,8 @@ pub(super) fn open_store(
                 world.status.unmet(Condition::StoreReachable, error.message);
             }
         }
-        if signalled(world, signals) {
+        let pause = async { tokio::time::sleep(RETRY_EVERY).await };
+        if unless_signalled(world, signals, pause).is_none() {
             return Ok(None);
         }
     }
@@ -74,10 +76,21 @@ fn is_honoured(found: &ConditionalPut) -> bool {
     honoured
 }
 
-/// Waits a little; true if a signal came meanwhile.
-fn signalled(world: &World, signals: &mut Signals) -> bool {
-    let wait = tokio::time::timeout;
-    world.runtime.block_on(async { wait(RETRY_EVERY, signals.next()).await.is_ok() })
+/// Waits for an answer; `None` if a signal came first.
+fn unless_signalled<T>(
+    world: &World,
+    signals: &mut Signals,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    world.runtime.block_on(async {
+        tokio::select! {
+            answer = answer => Some(answer),
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping; nothing was begun");
+                None
+            }
+        }
+    })
 }
 
 /// The goals of `--until-end`, as long as it takes to ask for them; none without it.
@@ -92,7 +105,10 @@ pub(super) fn goals(
     }
     let topics = &world.settings.kafka.topics;
     loop {
-        match Goals::at_present(edge, topics) {
+        let (asked, names) = (edge.clone(), topics.clone());
+        let answer = world.runtime.spawn_blocking(move || Goals::at_present(&asked, &names));
+        let Some(answer) = unless_signalled(world, signals, answer) else { return Ok(None) };
+        match answer.map_err(|error| DaemonError::Fatal(error.to_string()))? {
             Ok(goals) => {
                 world.status.met(Condition::BrokerReachable);
                 return match goals.missing(topics).first() {
@@ -102,11 +118,15 @@ pub(super) fn goals(
             }
             Err(error @ KafkaError::Config(_)) => return Err(error.into()),
             Err(error) => {
-                tracing::error!("the ends of the logs cannot be asked: {error}; it is tried again");
+                tracing::error!(
+                    "the ends of the logs cannot be asked: {error}; it is tried again; see \
+                     kafka.bootstrap_servers"
+                );
                 world.status.unmet(Condition::BrokerReachable, error.to_string());
             }
         }
-        if signalled(world, signals) {
+        let pause = async { tokio::time::sleep(RETRY_EVERY).await };
+        if unless_signalled(world, signals, pause).is_none() {
             return Ok(None);
         }
     }

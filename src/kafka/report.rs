@@ -77,7 +77,7 @@ impl Report {
         // SAFETY: the event is alive.
         let fatal = unsafe { c::rd_kafka_event_error_is_fatal(event.ptr()) != 0 };
         if fatal || code == Code::RD_KAFKA_RESP_ERR__FATAL {
-            listener.fatal(text);
+            listener.fatal(text + hint(code));
         } else if code == Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
             if !std::mem::replace(&mut self.down, true) {
                 listener.broker_state(false, &text);
@@ -124,6 +124,17 @@ impl Report {
         }
         span.1 += 1;
         span.1 <= LINES
+    }
+}
+
+/// How to mend what ended the client, where that is known.
+const fn hint(code: Code) -> &'static str {
+    match code {
+        Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => {
+            "; each instance needs a kafka.group_instance_id of its own, and another one has taken \
+             this one's"
+        }
+        _ => "",
     }
 }
 

@@ -176,6 +176,11 @@ impl Partition {
                 self.phase = Phase::Resolving { retry_at, attempt };
                 self.tell_failed(cx, "resolve", attempt, error.0);
             }
+            // Kafka forgets the offsets of a deleted topic, so the mark cannot tell.
+            Ok(facts) if resolve::differs(&self.topic_id, &facts.topic_id) => {
+                let reason = stops::another_topic(&self.at, &self.topic_id, &facts.topic_id);
+                self.stop(cx, reason);
+            }
             Ok(facts) => {
                 self.topic_id = facts.topic_id.clone();
                 self.cluster_id = facts.cluster_id.clone();

@@ -10,7 +10,8 @@ pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopR
     let what = match offset {
         None => "the group has no committed offset here, but objects or offsets of ours show that \
                  this is no first start: the offsets expired (7 days after the group is empty), \
-                 were deleted, or kafka.group_id was changed"
+                 were deleted (with the topic, if it was deleted and made again), or \
+                 kafka.group_id was changed"
             .to_owned(),
         Some(offset) => format!(
             "the committed offset {offset} was not set by this sink: somebody reset it, or another \

@@ -1,6 +1,7 @@
 //! A real MinIO: started on a free port of the loopback interface with its data in a folder of its
 //! own, stopped and started again at will, and ended by its process id.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region};
 
 use super::process::Process;
@@ -16,12 +18,23 @@ use super::{http, tools};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What takes the room on a small disk; dropping it makes room again.
+pub(crate) struct Ballast(PathBuf);
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// One MinIO server. Its process is behind a lock, so that one thread may stop it under another.
 pub(crate) struct Minio {
     port: u16,
     process: Mutex<Option<Process>>,
     /// The folder with `public.crt` and `private.key`, if it speaks TLS.
     certificates: Option<PathBuf>,
+    /// The size of a file system of its own, in memory, if it has one.
+    disk_bytes: Option<u64>,
     // After the process, so that it is dead before its folder goes.
     data: WorkDir,
 }
@@ -38,18 +51,25 @@ impl Minio {
     /// Starts a server. `None` where the servers are not installed and the tests may go on
     /// without: then it has said what is left out, and the test returns.
     pub(crate) fn start() -> Option<Self> {
-        Self::launch(None)
+        Self::launch(None, None)
+    }
+
+    /// Starts a server whose drive holds so many bytes and no more. The drive is a mount that
+    /// nobody else sees and that goes with the server.
+    pub(crate) fn start_on_small_disk(bytes: u64) -> Option<Self> {
+        Self::launch(None, Some(bytes))
     }
 
     /// Starts a server that speaks TLS with `public.crt` and `private.key` of this folder.
     pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
-        Self::launch(Some(certificates.to_owned()))
+        Self::launch(Some(certificates.to_owned()), None)
     }
 
-    fn launch(certificates: Option<PathBuf>) -> Option<Self> {
+    fn launch(certificates: Option<PathBuf>, disk_bytes: Option<u64>) -> Option<Self> {
         tools::servers_are_here().then(|| {
             let (port, process) = (free_port(), Mutex::new(None));
-            let server = Self { port, process, certificates, data: WorkDir::new("minio") };
+            let data = WorkDir::new("minio");
+            let server = Self { port, process, certificates, disk_bytes, data };
             server.start_again();
             server
         })
@@ -133,20 +153,52 @@ impl Minio {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(tools::dir().join("bin/minio"));
+        let mut command = self.program();
         if let Some(certificates) = &self.certificates {
             command.arg("--certs-dir").arg(certificates);
         }
         command
             .args(["server", "--quiet", "--address"])
             .arg(format!("127.0.0.1:{}", self.port))
-            .arg(self.data.path().join("drive"))
+            .arg(self.drive())
             .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
             .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY)
             .env("MINIO_BROWSER", "off")
             .env("MINIO_UPDATE", "off")
             .env("MINIO_KMS_SECRET_KEY", Self::KMS_SETTING);
         command
+    }
+
+    fn drive(&self) -> PathBuf {
+        self.data.path().join("drive")
+    }
+
+    /// MinIO itself, or a shell that gives it its small disk first.
+    fn program(&self) -> Command {
+        let minio = tools::dir().join("bin/minio");
+        let Some(bytes) = self.disk_bytes else { return Command::new(minio) };
+        std::fs::create_dir_all(self.drive()).expect("a folder");
+        let mount = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@""#;
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        // SAFETY: geteuid has no preconditions.
+        if unsafe { libc::geteuid() } != 0 {
+            command.arg("--map-root-user");
+        }
+        command.args(["sh", "-c", mount, "sh", &bytes.to_string()]).arg(self.drive()).arg(minio);
+        command
+    }
+
+    /// Fills the small disk until nothing more goes on it, but for this file.
+    pub(crate) fn fill(&self) -> Ballast {
+        // The mount is seen through the process alone.
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid().expect("MinIO runs")));
+        let drive = root.join(self.drive().strip_prefix("/").expect("an absolute path"));
+        let path = drive.join("ballast");
+        let mut file = std::fs::File::create(&path).expect("a file on the small disk");
+        let part = [0; 1 << 16];
+        while file.write_all(&part).is_ok() {}
+        Ballast(path)
     }
 
     /// A plain client of its root user, to look at what the code under test did.
@@ -158,6 +210,12 @@ impl Minio {
             .endpoint_url(self.endpoint())
             .force_path_style(true)
             .credentials_provider(keys)
+            // Nobody drives it between two looks, so it finds many connections closed.
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(50)
+                    .with_initial_backoff(Duration::from_millis(5)),
+            )
             .build();
         Client::from_conf(config)
     }

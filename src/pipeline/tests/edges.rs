@@ -99,6 +99,20 @@ fn a_topic_made_again_while_running_stops() {
 }
 
 #[test]
+fn a_topic_made_again_with_fewer_records_stops_before_anybody_compares_ids() {
+    let mut world = world(12);
+    let mut member = world.start(&policy());
+    world.settle(&mut member);
+    // Kafka forgets the offsets of a topic that is deleted.
+    world.topic_id = "another-id".into();
+    world.committed = crate::record::Committed::default();
+    let epoch = member.epoch;
+    member.sink.handle_out_of_range(world.now, &crate::record::TopicPartition::new("t", 0), epoch);
+    until(&mut world, &mut member, |_, member| member.stopped().is_some());
+    assert_eq!(code(&member), "topic_recreated");
+}
+
+#[test]
 fn an_end_of_the_log_below_the_pin_is_not_the_end_of_the_batch() {
     let mut world = world(8);
     let mut first = world.start(&policy());

@@ -1,8 +1,16 @@
 //! The real binary against real Apache Kafka and real MinIO: after every story each record is
 //! counted in the bucket, and the group must stand at the ends of the logs by commits of ours.
 
+mod adopt;
 mod basics;
+mod crash;
+mod gaps;
+mod group;
+mod outage;
+mod rebalance;
+mod records;
 mod signals;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -166,6 +174,22 @@ fn librdkafka(property: &str) -> String {
 fn readiness(sink: &Sink) -> (bool, Value) {
     let (status, body) = sink.get("/readyz").expect("/readyz answers");
     (status == 200, serde_json::from_str(&body).expect("JSON"))
+}
+
+/// Waits until `/readyz` says no, for this condition alone or among others; returns its reason.
+fn wait_not_ready(sink: &mut Sink, condition: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let body = sink.get("/readyz").map(|(_, body)| body).unwrap_or_default();
+        let body: Value = serde_json::from_str(&body).unwrap_or_default();
+        let conditions = body["conditions"].as_array().cloned().unwrap_or_default();
+        let found = conditions.iter().find(|each| each["condition"] == condition);
+        if let Some(unmet) = found.filter(|each| each["ok"] == false) {
+            return unmet["reason"].as_str().unwrap_or_default().to_owned();
+        }
+        assert!(sink.ended().is_none() && Instant::now() < deadline, "{body}\n{}", sink.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Waits until a Kafka partition has stopped for this reason, which must be in the log, the

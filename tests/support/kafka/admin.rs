@@ -112,8 +112,24 @@ impl Broker {
 
     /// Sets an offset by hand, as Kafka's reset tool does: without metadata, in an empty group.
     pub(crate) fn set_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) {
+        self.restore_offset(group, topic, partition, offset, "");
+    }
+
+    /// Sets an offset with its metadata, in an empty group.
+    pub(crate) fn restore_offset(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        metadata: &str,
+    ) {
         let client = self.group_client(group);
         let offsets = offsets_of(topic, partition, Offset::Offset(offset));
+        if !metadata.is_empty() {
+            let mut element = offsets.find_partition(topic, partition).expect("the one added");
+            element.set_metadata(metadata);
+        }
         eventually(&format!("set an offset of group {group}"), || {
             client.commit(&offsets, CommitMode::Sync)
         });

@@ -1,0 +1,131 @@
+//! Who reads what: both group protocols, static members, and topics and Kafka partitions that
+//! come later.
+
+use super::*;
+
+fn lands(case: &Case<'_>, config: &SinkConfig) {
+    let expected = case.produce(5000);
+    case.run_to_end(&config.clone().set("rotation.max_records", 300));
+    case.assert_exact(&expected);
+}
+
+#[test]
+fn kip_848_to_the_end() {
+    let Some(case) = Case::shared("e2e-848", 4) else { return };
+    lands(&case, &case.config_848());
+}
+
+#[test]
+fn eager_to_the_end() {
+    let Some(case) = Case::shared("e2e-eager", 4) else { return };
+    lands(&case, &case.config().set("kafka.assignor", "eager"));
+}
+
+#[test]
+fn two_that_share_the_work_to_the_end() {
+    let Some(case) = Case::shared("e2e-pair", 6) else { return };
+    let expected = case.produce(12_000);
+    let config = case.config().set("rotation.max_records", 300);
+    let mut sinks = [Sink::run_until_end(&config), Sink::run_until_end(&config)];
+    for sink in &mut sinks {
+        sink.wait_success(PATIENCE);
+    }
+    case.assert_exact(&expected);
+}
+
+#[test]
+fn a_static_member_that_restarts_moves_nothing() {
+    let Some(case) = Case::shared("e2e-static", 4) else { return };
+    let bulk = case.bulk(2000);
+    let mut expected = case.broker.produce_many(&bulk);
+    let base = case.config().set(&librdkafka("session.timeout.ms"), 30_000);
+    let mut other = Sink::run(&base.clone().set("kafka.group_instance_id", "other"));
+    other.wait_ready(PATIENCE);
+    let config = base.set("kafka.group_instance_id", "one");
+    let mut one = Sink::run(&config);
+    one.wait_for_log("assigned", PATIENCE);
+    other.wait_for_log("revoking", PATIENCE);
+    one.wait_ready(PATIENCE);
+    one.sigterm();
+    one.wait_success(PATIENCE);
+    let started = Instant::now();
+    let mut one = Sink::run(&config);
+    one.wait_for_log(" kafka_partition=", PATIENCE);
+    assert!(started.elapsed() < Duration::from_secs(20), "it got its own back at once");
+    expected = expected.and(case.broker.produce_many(&bulk.next()));
+    case.wait_committed(&mut one);
+    assert_eq!(other.log().matches("revoking").count(), 1, "{}", other.log());
+    // The name is taken: the newer one has it, the older one says so and ends.
+    let mut twin = Sink::run(&config);
+    let end = one.wait(PATIENCE);
+    assert_eq!(end.status.code(), Some(1), "{}", one.log());
+    assert!(one.log().contains("kafka.group_instance_id"), "{}", one.log());
+    expected = expected.and(case.broker.produce_many(&bulk.next().next()));
+    case.wait_committed(&mut twin);
+    for sink in [&mut twin, &mut other] {
+        sink.sigterm();
+        sink.wait_success(PATIENCE);
+    }
+    case.assert_exact(&expected);
+}
+
+#[test]
+fn kafka_partitions_that_come_later_are_read_from_their_beginning() {
+    let Some(case) = Case::shared("e2e-more", 2) else { return };
+    let bulk = case.bulk(400);
+    case.broker.produce_many(&bulk);
+    let config = case.config().set("rotation.max_age", "1s").set("kafka.start", "latest");
+    let mut sink = Sink::run(&config);
+    sink.wait_ready(PATIENCE);
+    case.wait_committed(&mut sink);
+    assert_eq!(case.objects(), [], "what was there before the first start is not wanted");
+    let mut expected = case.broker.produce_many(&bulk.next());
+    case.broker.add_partitions(&case.topic, 4);
+    let more = Bulk { partitions: 4, first_sequence: 1000, ..case.bulk(800) };
+    expected = expected.and(case.broker.produce_many(&more));
+    let case = Case { partitions: 4, ..case };
+    case.wait_committed(&mut sink);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    case.assert_exact(&expected);
+}
+
+#[test]
+fn topics_that_come_to_match_are_picked_up() {
+    let Some(case) = Case::shared("e2e-later.a", 2) else { return };
+    let config = case.config().set("kafka.topics", vec!["^e2e-later\\..*".to_owned()]);
+    let mut sink = Sink::run(&config.set("rotation.max_age", "1s"));
+    sink.wait_ready(PATIENCE);
+    let expected = case.produce(400);
+    case.broker.create_topic("e2e-later.b", 2, &[]);
+    let others = case.broker.produce_many(&Bulk::new("e2e-later.b", 2, 300));
+    let group = case.group();
+    let landed = |number| case.broker.committed(&group, "e2e-later.b", number).offset == Some(150);
+    case.wait_until(&mut sink, "the new topic to land", || landed(0) && landed(1));
+    case.wait_committed(&mut sink);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    case.bucket.read(&Reading::of("e2e-later.b"), &others).assert_exact();
+    case.assert_exact(&expected);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_yet_is_waited_for() {
+    let Some(minio) = Minio::shared() else { return };
+    let case = Case::at(Broker::shared_v4(), minio, "e2e-not-yet", 2);
+    let mut missing = Sink::run_until_end(&case.config());
+    let end = missing.wait(PATIENCE);
+    assert_eq!(end.status.code(), Some(1));
+    assert!(missing.log().contains("there is no topic e2e-not-yet"), "{}", missing.log());
+
+    let mut sink = Sink::run(&case.config().set("rotation.max_age", "1s"));
+    let line = sink.wait_for_log("e2e-not-yet", PATIENCE);
+    assert!(line.contains("ERROR") || line.contains("WARN"), "{line}");
+    case.broker.create_topic(&case.topic, 2, &[]);
+    let expected = case.produce(500);
+    case.wait_committed(&mut sink);
+    sink.wait_ready(PATIENCE);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    case.assert_exact(&expected);
+}

@@ -1,0 +1,86 @@
+//! Servers that go away in the middle of the work, and come back.
+
+use super::*;
+use crate::support::kafka::Version;
+
+fn busy(config: &SinkConfig) -> SinkConfig {
+    config.clone().set("rotation.max_age", "1s").set("rotation.max_records", 200)
+}
+
+#[test]
+fn a_store_that_is_away_for_a_while_costs_nothing_but_time() {
+    let Some(minio) = Minio::start() else { return };
+    let broker = Broker::shared_v4();
+    broker.create_topic("e2e-store-away", 4, &[]);
+    let case = Case::at(broker, &minio, "e2e-store-away", 4);
+    let bulk = Bulk { rate: Some(1000), ..case.bulk(20_000) };
+    let mut sink = Sink::run(&busy(&case.config()));
+    sink.wait_ready(PATIENCE);
+    std::thread::scope(|scope| {
+        let producer = scope.spawn(|| broker.produce_many(&bulk));
+        sink.wait_for_metric("kafka_s3_sink_landed_records_total", 1000.0, PATIENCE);
+        minio.stop();
+        wait_not_ready(&mut sink, "store_reachable");
+        assert_eq!(sink.get("/livez").expect("an answer").0, 200, "alive all the same");
+        std::thread::sleep(Duration::from_secs(12));
+        minio.start_again();
+        let expected = producer.join().expect("produced");
+        case.wait_committed(&mut sink);
+        sink.wait_ready(PATIENCE);
+        assert!(sink.metric("kafka_s3_sink_retries_total") > 0.0);
+        // Frozen, with requests on their way.
+        minio.freeze();
+        let more = broker.produce_many(&Bulk { count: 2000, ..bulk.next() });
+        std::thread::sleep(Duration::from_secs(3));
+        minio.thaw();
+        case.wait_committed(&mut sink);
+        sink.sigterm();
+        sink.wait_success(PATIENCE);
+        case.assert_exact(&expected.and(more));
+    });
+}
+
+/// The broker dies and comes back, then freezes for longer than the session.
+fn broker_away(version: Version, topic: &str) {
+    let Some(minio) = Minio::shared() else { return };
+    let mut broker = Broker::start(version);
+    broker.create_topic(topic, 4, &[]);
+    let config = {
+        let case = Case::at(&broker, minio, topic, 4);
+        busy(&case.config().set(&librdkafka("reconnect.backoff.max.ms"), 1000))
+    };
+    let bulk = Bulk { size: 300, ..Bulk::new(topic, 4, 6000) };
+    let first = broker.produce_many(&bulk);
+    let mut sink = Sink::run(&config);
+    sink.wait_for_metric("kafka_s3_sink_landed_records_total", 500.0, PATIENCE);
+    broker.kill();
+    wait_not_ready(&mut sink, "broker_reachable");
+    broker.start_again();
+    let second = broker.produce_many(&bulk.next());
+    let case = Case {
+        bucket: Bucket::of(minio, topic),
+        broker: &broker,
+        topic: topic.into(),
+        partitions: 4,
+    };
+    case.wait_committed(&mut sink);
+    sink.wait_ready(PATIENCE);
+    broker.freeze();
+    std::thread::sleep(Duration::from_secs(6));
+    broker.thaw();
+    let third = broker.produce_many(&bulk.next().next());
+    case.wait_committed(&mut sink);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    case.assert_exact(&first.and(second).and(third));
+}
+
+#[test]
+fn a_broker_of_kafka_4_that_dies_and_comes_back() {
+    broker_away(Version::V4, "e2e-broker-away");
+}
+
+#[test]
+fn a_broker_of_kafka_3_that_dies_and_comes_back() {
+    broker_away(Version::V3, "e2e-broker-away-3");
+}
