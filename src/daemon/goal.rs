@@ -1,6 +1,7 @@
 //! The goal of `--until-end`: the readable ends of all subscribed logs, taken once at the start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::kafka::{KafkaEdge, KafkaError};
 use crate::record::{Offset, TopicPartition};
@@ -18,7 +19,7 @@ impl Goals {
             .into_iter()
             .filter(|(topic, _)| matches(topic))
             .flat_map(|(topic, count)| {
-                let topic: std::sync::Arc<str> = topic.into();
+                let topic: Arc<str> = topic.into();
                 (0..count).map(move |partition| TopicPartition::new(topic.clone(), partition))
             })
             .collect();
@@ -28,6 +29,18 @@ impl Goals {
     /// The goal of one Kafka partition; one that came later has none.
     pub(super) fn of(&self, partition: &TopicPartition) -> Option<Offset> {
         self.0.get(partition).copied()
+    }
+
+    /// The goals of Kafka partitions that are not held, by topic.
+    pub(super) fn open(
+        &self,
+        is_held: impl Fn(&TopicPartition) -> bool,
+    ) -> BTreeMap<Arc<str>, Vec<(TopicPartition, Offset)>> {
+        let mut open: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
+        for (partition, goal) in self.0.iter().filter(|(partition, _)| !is_held(partition)) {
+            open.entry(partition.topic.clone()).or_default().push((partition.clone(), *goal));
+        }
+        open
     }
 
     /// Topics that are named but not there.

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "the daemon is where time comes from")]
 
 mod clock;
+mod elsewhere;
 mod error;
 mod goal;
 mod group;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::elsewhere::Elsewhere;
 use super::error::DaemonError;
 use super::goal::Goals;
 use super::group::{Held, Listener};
@@ -105,7 +106,7 @@ fn run_in(
     edge.join()?;
     systemd::ready();
     let goals = options.until_end.then_some(&*goals);
-    let end = world.runtime.block_on(wait_for_end(world, goals, &mut heard, signals));
+    let end = world.runtime.block_on(wait_for_end(world, &edge, goals, &mut heard, signals));
     finish(world, &edge, &handles, heard, signals, end)
 }
 
@@ -148,27 +149,37 @@ enum End {
 
 async fn wait_for_end(
     world: &World,
+    edge: &KafkaEdge,
     goals: Option<&Goals>,
     news: &mut UnboundedReceiver<News>,
     signals: &mut Signals,
 ) -> End {
-    let mut empty_since = None;
+    let (mut empty_since, mut elsewhere) = (None, Elsewhere::default());
     loop {
         tokio::select! {
-            name = signals.next() => {
-                tracing::info!(signal = name, "stopping: what was read lands and is committed");
-                return End::Signal;
-            }
+            name = signals.next() => return signal_came(name),
             heard = news.recv() => if let Some(News::Fatal(message)) = heard {
                 return End::Fatal(message);
             },
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        let reached = goals.and_then(|goals| reached(world, goals, &mut empty_since));
-        if let Some(outcome) = reached {
-            return End::Reached(outcome);
+        let Some(goals) = goals else { continue };
+        let Some(outcome) = reached(world, goals, &mut empty_since) else {
+            elsewhere = Elsewhere::default();
+            continue;
+        };
+        tokio::select! {
+            name = signals.next() => return signal_came(name),
+            settled = elsewhere.is_settled(edge, goals, &world.held) => if settled {
+                return End::Reached(outcome);
+            },
         }
     }
+}
+
+fn signal_came(name: &str) -> End {
+    tracing::info!(signal = name, "stopping: what was read lands and is committed");
+    End::Signal
 }
 
 /// Whether all that is held now has reached its goal.

@@ -19,7 +19,8 @@ use super::native::{self, Client, Queue};
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{
-    CommitError, CommitRequest, IsolationLevel, Offset, TopicFacts, TopicPartition,
+    CommitError, CommitRequest, CommittedOffsets, IsolationLevel, Offset, TopicFacts,
+    TopicPartition,
 };
 
 /// The exit code of a process that stops because a commit could outlive its assignment.
@@ -169,6 +170,11 @@ impl KafkaEdge {
         prefix_empty: Option<bool>,
     ) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
         facts::topic_facts(&self.0.client, topic, partitions, prefix_empty)
+    }
+
+    /// What the group holds for a topic, whoever committed it. Blocks.
+    pub fn committed(&self, topic: &str) -> Result<CommittedOffsets, KafkaError> {
+        facts::group_offsets(&self.0.client, topic)
     }
 
     /// The topic's id; empty if the broker tells none. Blocks.

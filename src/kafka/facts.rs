@@ -57,6 +57,11 @@ pub(super) fn topic_facts(
     Ok(bounds.iter().map(|(partition, b)| (partition.partition, facts(b))).collect())
 }
 
+/// The group's offsets of all Kafka partitions of a topic.
+pub(super) fn group_offsets(client: &Client, topic: &str) -> Result<CommittedOffsets, KafkaError> {
+    committed(client, topic, partition_count(client, topic)?)
+}
+
 /// The number of Kafka partitions of a topic.
 pub(super) fn partition_count(client: &Client, topic: &str) -> Result<i32, KafkaError> {
     let failed = |reason| KafkaError::Request { what: format!("metadata of {topic}"), reason };

@@ -53,11 +53,7 @@ fn killed(case: &Case<'_>, base: &SinkConfig, bulk: &Bulk, kills: usize) {
         }
         assert!(replays > 0, "no batch was ever cut off in {life} lives");
         let expected = producer.join().expect("produced");
-        // Not --until-end: with KIP-848 the killed member holds its Kafka partitions for a while.
-        let mut last = Sink::run(&config_of(base, life));
-        case.wait_committed(&mut last);
-        last.sigterm();
-        last.wait_success(PATIENCE);
+        case.run_to_end(&config_of(base, life));
         case.bucket.read(&all_tables(&case.topic), &expected).assert_exact();
         case.assert_committed();
     });

@@ -34,6 +34,18 @@ fn two_that_share_the_work_to_the_end() {
 }
 
 #[test]
+fn the_end_is_not_reached_while_a_dead_member_holds_the_rest() {
+    let Some(case) = Case::shared("e2e-dead-member", 3) else { return };
+    let mut dies = Sink::run(&case.config_848());
+    dies.wait_for_log("begins", PATIENCE);
+    dies.kill9();
+    // With KIP-848 the group gives the next one nothing until it misses the dead one.
+    let expected = case.produce(900);
+    case.run_to_end(&case.config_848());
+    case.assert_exact(&expected);
+}
+
+#[test]
 fn a_static_member_that_restarts_moves_nothing() {
     let Some(case) = Case::shared("e2e-static", 4) else { return };
     let bulk = case.bulk(2000);
