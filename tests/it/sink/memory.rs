@@ -18,7 +18,8 @@ fn batches_beyond_the_budget_are_flushed_and_the_resident_size_stays_below_it() 
     let mut sink = Sink::run(&config);
     case.wait_committed(&mut sink);
     let peak = sink.peak_rss_kib();
-    let flushed = sink.metric("kafka_s3_sink_batches_total{reason=\"memory\",topic=\"e2e-memory\"}");
+    let flushed =
+        sink.metric("kafka_s3_sink_batches_total{reason=\"memory\",topic=\"e2e-memory\"}");
     sink.sigterm();
     sink.wait_success(PATIENCE);
     case.assert_exact(&expected);
