@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::inbox::{LaneHandle, LaneInput};
 
 /// Part of the limit that librdkafka's fetch queues may take.
-const FETCH_SHARE: f64 = 0.25;
+const FETCH_SHARE: f64 = 0.2;
 /// More than this the fetch queues do not need, whatever the limit.
 const FETCH_AT_MOST: u64 = 256 << 20;
 /// What the process takes before it holds a record: code, clients, runtime.
-const BASE: u64 = 48 << 20;
+const BASE: u64 = 56 << 20;
 /// Near the budget: flush the largest.
 const NEAR: f64 = 0.75;
 /// Below this reading goes on again.
@@ -34,8 +34,9 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn of(limit: u64) -> Self {
         let fetch = ((limit as f64 * FETCH_SHARE) as u64).clamp(8 << 20, FETCH_AT_MOST);
-        // The allocator keeps some of what was freed: a fifth of the rest is its share.
-        let batches = (limit.saturating_sub(fetch + BASE) / 5 * 4).max(16 << 20);
+        // The allocator keeps some of what was freed, and fetch responses are unpacked beside the
+        // queues: a third of the rest is their share.
+        let batches = (limit.saturating_sub(fetch + BASE) / 3 * 2).max(16 << 20);
         Self { limit, fetch, batches }
     }
 }

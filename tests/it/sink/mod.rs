@@ -6,6 +6,7 @@ mod basics;
 mod crash;
 mod gaps;
 mod group;
+mod memory;
 mod outage;
 mod rebalance;
 mod records;
