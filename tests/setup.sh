@@ -10,6 +10,7 @@
 # Every step looks first, so a second run takes a second.
 set -euo pipefail
 
+readonly RUST_VERSION=1.95.0            # where there is none; a newer clippy finds new things
 readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
@@ -108,8 +109,8 @@ install_rustup() {
   printf '%s  %s\n' "$(cut -d ' ' -f 1 "$folder/sha256")" "$folder/rustup-init" | sha256sum -c --quiet
   chmod +x "$folder/rustup-init"
   # A distribution's older Rust may stay beside it: ours comes first in PATH.
-  RUSTUP_INIT_SKIP_PATH_CHECK=yes "$folder/rustup-init" -y -q --profile minimal \
-    --component clippy --component rustfmt >&2
+  RUSTUP_INIT_SKIP_PATH_CHECK=yes "$folder/rustup-init" -y -q \
+    --default-toolchain "$RUST_VERSION" --profile minimal --component clippy --component rustfmt >&2
   rm -r "$folder"
 }
 
