@@ -5,6 +5,6 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh build
-export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 cargo build --release --locked
 exec "${CARGO_TARGET_DIR:-target}/release/kafka-s3-sink" demo "$@"

