@@ -15,6 +15,33 @@ macro_rules! needs_servers {
     };
 }
 
+/// For tests of many minutes: they run where `KAFKA_S3_SINK_LONG_TESTS` is set, as
+/// `tests/run.sh --long` does.
+#[macro_export]
+macro_rules! needs_time {
+    () => {
+        if !$crate::support::tools::long_tests_are_wanted() {
+            return;
+        }
+    };
+}
+
+/// What `needs_time!` asks.
+pub(crate) fn long_tests_are_wanted() -> bool {
+    let wanted = std::env::var_os("KAFKA_S3_SINK_LONG_TESTS").is_some();
+    if !wanted {
+        leave_out("takes long (tests/run.sh --long)");
+    }
+    wanted
+}
+
+fn leave_out(why: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    // Not eprintln!, which the test runner swallows when a test passes.
+    let _ = writeln!(std::io::stderr(), "LEFT OUT {name}: {why}");
+}
+
 /// The folder that `tests/setup.sh test` installs into.
 pub(crate) fn dir() -> PathBuf {
     std::env::var_os("KAFKA_S3_SINK_TEST_TOOLS").map_or_else(
@@ -33,10 +60,7 @@ pub(crate) fn servers_are_here() -> bool {
     let list = missing.join(", ");
     let all = std::env::var("KAFKA_S3_SINK_TESTS").is_ok_and(|tests| tests == "all");
     assert!(!all, "test servers are missing ({list}): run tests/setup.sh test");
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    // Not eprintln!, which the test runner swallows when a test passes.
-    let _ = writeln!(std::io::stderr(), "LEFT OUT {name}: needs {list} (tests/setup.sh test)");
+    leave_out(&format!("needs {list} (tests/setup.sh test)"));
     false
 }
 

@@ -9,8 +9,8 @@ use kafka_s3_sink::kafka::{FetchEvent, LaneConsumer};
 use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, Offset, TopicPartition};
 
 use super::member::{Landed, Member, PATIENCE, Protocol, connect, settings, wait_until};
-use crate::needs_servers;
 use crate::support::kafka::{Broker, Bulk, Version};
+use crate::{needs_servers, needs_time};
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Cooperative, Protocol::Eager, Protocol::Kip848];
 
@@ -104,6 +104,7 @@ fn retention_overtakes_a_reader_which_goes_on() {
 #[test]
 fn a_broker_that_dies_or_freezes_costs_only_time() {
     needs_servers!();
+    needs_time!();
     let mut broker = Broker::start(Version::V4);
     for protocol in PROTOCOLS {
         let topic = format!("dying-{protocol:?}").to_lowercase();
