@@ -60,7 +60,7 @@ fn a_deleted_group_stops_the_sink_and_then_finds_its_batches_again() {
 
     let mut sink = Sink::run(&config);
     let line = wait_stopped(&mut sink, "lost_offsets");
-    assert!(line.contains("recover") && line.contains("on_lost_offsets"), "{line}");
+    assert!(line.contains("kafka.on_lost_offsets = \"start\""), "{line}");
     sink.sigterm();
     sink.wait_success(PATIENCE);
     assert_eq!((case.objects(), case.committed(0).0), (before.clone(), None));
