@@ -24,7 +24,7 @@ use crate::support::minio::Minio;
 use crate::support::sink::{Sink, SinkConfig};
 
 /// Long enough for a busy machine; nothing waits it out unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// What no test reaches by age.
 const NEVER: &str = "1h";
 
