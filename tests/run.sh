@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests, those with real servers included, and installs first what they need. With --long
-# first also those that take many minutes each (chaos on the Kafka edge). Further arguments go to
+# also those that take long or want a quiet machine. Further arguments go to
 # `cargo test`. It ends with the test runner's closing lines and its exit code.
 set -euo pipefail
 
