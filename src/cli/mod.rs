@@ -2,7 +2,7 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done: a signal ended the run and all that was read has landed, or the goal was reached |
+//! | 0 | done: a signal ended the run and all that was read has landed (but for a pinned batch that was being read again: it is the next run's), or the goal was reached |
 //! | 1 | an error that the message explains |
 //! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |

@@ -30,7 +30,6 @@ pub(super) struct Observer {
     news: UnboundedSender<News>,
     topics: HashMap<Arc<str>, TopicMetrics>,
     shares: LaneMetrics,
-    epochs: HashMap<TopicPartition, Epoch>,
     states: HashMap<(TopicPartition, Epoch), (&'static str, TimestampMs)>,
     limiter: Limiter<(TopicPartition, &'static str)>,
     told_drained: bool,
@@ -55,7 +54,6 @@ impl Observer {
             news,
             topics: HashMap::new(),
             shares,
-            epochs: HashMap::new(),
             states: HashMap::new(),
             limiter: Limiter::new(QUIET),
             told_drained: false,
@@ -188,7 +186,6 @@ impl Observer {
         let present: HashSet<_> =
             snapshots.iter().map(|each| (each.partition.clone(), each.epoch)).collect();
         self.states.retain(|key, _| present.contains(key));
-        self.epochs = present.into_iter().collect();
         let statuses = snapshots.into_iter().map(|each| self.status_of(each, clock)).collect();
         self.status.update(self.lane, statuses);
     }

@@ -21,7 +21,7 @@ use super::shutdown::Signals;
 use super::uploads::Uploads;
 use super::watch::{ClusterWatch, LogEnds, watch_memory};
 use crate::kafka::{HARD_STOP_EXIT_CODE, KafkaEdge, KafkaError, LaneConsumer};
-use crate::pipeline::{Sink, SinkSettings, hash_text};
+use crate::pipeline::{Sink, SinkSettings, short_hash};
 use crate::s3::{ConditionalPut, Store};
 use crate::telemetry::Condition;
 
@@ -223,7 +223,7 @@ impl Lanes<'_> {
     fn sink_settings(&self, world: &World, session: &str) -> SinkSettings {
         let kafka = &world.settings.kafka;
         SinkSettings {
-            group_hash: hash_text(kafka.group_id.as_bytes()).into(),
+            group_hash: short_hash(kafka.group_id.as_bytes()).into(),
             session: session.into(),
             conditional_put: self.conditional,
             start: kafka.start,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::action::Moment;
 use super::encode::{Encoder, state_bytes};
 use super::key::{content_type, dead_letter_key, object_key};
-use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, hash_text, object_metadata};
+use super::layout::short_hash;
+use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, object_metadata};
 use super::rotate::{Fill, RotationReason};
 use crate::record::{
     Body, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,
@@ -250,7 +251,7 @@ fn first_record(record: &Record<'_>) -> FirstRecord {
     FirstRecord {
         offset: record.offset,
         timestamp: record.timestamp,
-        hash: hash_text(record.value.unwrap_or(b"")),
+        hash: short_hash(record.value.unwrap_or(b"")),
     }
 }
 

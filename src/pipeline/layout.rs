@@ -78,8 +78,8 @@ pub fn layout_hash(layout: &Layout) -> String {
     short_hash(&compact)
 }
 
-/// The first 128 bits of SHA-256, in hexadecimal.
-pub(super) fn short_hash(bytes: &[u8]) -> String {
+/// The first 128 bits of SHA-256, in hexadecimal: groups, records and layouts are told apart by it.
+pub fn short_hash(bytes: &[u8]) -> String {
     use std::fmt::Write;
     Sha256::digest(bytes)[..16].iter().fold(String::with_capacity(32), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

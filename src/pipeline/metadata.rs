@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use super::layout::short_hash;
 use crate::record::{ObjectMetadata, Offset, OffsetRange, TimestampMs, TopicPartition};
 
 const WRITER: &str = concat!("kafka-s3-sink/", env!("CARGO_PKG_VERSION"));
@@ -73,11 +72,6 @@ pub(super) fn object_metadata(batch: &BatchFacts, object: &ObjectFacts) -> Objec
 
 fn timestamp_text(at: Option<TimestampMs>) -> String {
     at.map_or_else(|| "none".to_owned(), |at| at.0.to_string())
-}
-
-/// The hash by which groups and records are told apart in metadata.
-pub fn hash_text(bytes: &[u8]) -> String {
-    short_hash(bytes)
 }
 
 /// What to do about a taken name.

@@ -308,7 +308,7 @@ impl World {
         let index = self.dice.below(member.replies.len() as u64) as usize;
         match member.replies.swap_remove(index) {
             Reply::Facts(epoch) => {
-                let facts = self.facts(member);
+                let facts = self.facts();
                 member.sink.handle_facts(self.now, &self.at, epoch, Ok(facts));
             }
             Reply::Committed(epoch, offset, answer) => {
@@ -319,7 +319,7 @@ impl World {
         }
     }
 
-    fn facts(&self, _member: &Member) -> TopicFacts {
+    fn facts(&self) -> TopicFacts {
         let layout = super::super::layout::tests::sample();
         let prefix = topic_prefix(&layout, &self.at.topic);
         let empty = !self.store.keys().any(|key| key.starts_with(&prefix));
