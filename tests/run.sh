@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Runs all tests, those with real servers included, and installs first what they need. With --long
-# also those that take long or want a quiet machine. Further arguments go to
-# `cargo test`. It ends with the test runner's closing lines and its exit code.
+# Runs all tests, those with real servers included, and installs first what they need. Arguments go
+# to `cargo test`. It ends with the test runner's closing lines and its exit code.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,8 +8,4 @@ tests/setup.sh test
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 # The servers are there, so a test that misses one fails.
 export KAFKA_S3_SINK_TESTS=all
-if [ "${1-}" = --long ]; then
-  shift
-  export KAFKA_S3_SINK_LONG_TESTS=1
-fi
 exec cargo test --workspace --locked --no-fail-fast "$@"

@@ -27,7 +27,6 @@ pub(super) enum LaneInput {
     Put(Ticket, Result<PutOutcome, StoreError>),
     Head(Ticket, Result<HeadOutcome, StoreError>),
     TopicId(Arc<str>, Arc<str>),
-    MemoryShort(bool),
     FlushLargest,
     /// Land what is open, read no more.
     Shutdown,
@@ -51,8 +50,13 @@ impl LaneHandle {
     /// Hands an input over. A lane that has ended takes none, and none matters to it.
     pub(super) fn send(&self, input: LaneInput) {
         if self.inputs.send(input).is_ok() {
-            self.waker.wake();
+            self.wake();
         }
+    }
+
+    /// Ends a waiting poll, so that the lane looks around.
+    pub(super) fn wake(&self) {
+        self.waker.wake();
     }
 }
 

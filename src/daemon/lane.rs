@@ -5,14 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::goal::Goals;
 use super::inbox::{LaneHandle, LaneInput, Latch};
-use super::memory::LaneMemory;
+use super::memory::Pool;
 use super::observe::Observer;
 use super::resolver::{Question, Resolver};
 use super::uploads::Uploads;
@@ -38,7 +37,10 @@ pub(super) struct Lane {
     pub(super) resolver: Resolver,
     pub(super) policies: Arc<TopicPolicies>,
     pub(super) goals: Arc<Goals>,
-    pub(super) memory: Arc<LaneMemory>,
+    pub(super) index: usize,
+    pub(super) pool: Arc<Pool>,
+    /// Bytes read since the pool was told.
+    pub(super) untold: u64,
     pub(super) observer: Observer,
     pub(super) beat: Beat,
     pub(super) clock: Clock,
@@ -61,6 +63,8 @@ impl Lane {
                     return;
                 }
             }
+            let now = self.clock.now();
+            self.sink.handle_memory_short(now, self.pool.is_short());
             self.execute();
             self.read(if busy { Duration::ZERO } else { self.patience() });
             let now = self.clock.now();
@@ -68,6 +72,9 @@ impl Lane {
                 self.sink.handle_time(now);
             }
             self.execute();
+            if self.untold >= self.pool.step() {
+                self.tell_pool();
+            }
             if published.elapsed() >= PUBLISH_EVERY {
                 published = Instant::now();
                 self.publish();
@@ -83,13 +90,14 @@ impl Lane {
     }
 
     fn read(&mut self, patience: Duration) {
-        let Self { sink, consumer, clock, observer, .. } = self;
+        let Self { sink, consumer, clock, observer, untold, .. } = self;
         let mut now = None;
         consumer.poll(patience, &mut |event| {
             // One look at the clock a poll: ages are in seconds.
             let now = *now.get_or_insert_with(|| clock.now());
             match event {
                 FetchEvent::Record { partition, epoch, record } => {
+                    *untold += record.value.map_or(0, |value| value.len() as u64);
                     sink.handle_record(now, partition, epoch, &record);
                 }
                 FetchEvent::Eof { partition, epoch, offset } => {
@@ -141,9 +149,9 @@ impl Lane {
             LaneInput::Put(ticket, reply) => self.sink.handle_put(now, &ticket, reply),
             LaneInput::Head(ticket, reply) => self.sink.handle_head(now, &ticket, reply),
             LaneInput::TopicId(topic, id) => self.sink.handle_topic_id(now, &topic, &id),
-            LaneInput::MemoryShort(short) => self.sink.handle_memory_short(now, short),
             LaneInput::FlushLargest => {
                 self.sink.handle_flush_largest(now);
+                self.tell_pool();
             }
             LaneInput::Shutdown => {
                 self.shutting_down = true;
@@ -230,9 +238,13 @@ impl Lane {
     }
 
     fn publish(&mut self) {
-        self.memory.held.store(self.sink.held(), Ordering::Relaxed);
-        self.memory.largest_open.store(self.sink.largest_open(), Ordering::Relaxed);
+        self.tell_pool();
         self.observer.publish(&mut self.sink, &self.clock);
+    }
+
+    fn tell_pool(&mut self) {
+        self.untold = 0;
+        self.pool.publish(self.index, self.sink.memory());
     }
 
     fn tell_drained(&mut self) {

@@ -1,13 +1,16 @@
 //! The budget of the whole process, shared by the lanes.
 //!
-//! Each lane publishes what it holds; one watcher looks at the sum and at the resident size, asks
-//! the lane with the largest open batch to flush it when the budget is near, and pauses all lanes
-//! at the budget.
+//! Each lane tells what it holds, and reading stops as soon as the sum reaches the budget. One
+//! watcher looks at the sum and at the resident size, asks the lane with the largest open batch
+//! to flush it when the budget is near, and lets reading go on when enough has landed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::inbox::{LaneHandle, LaneInput};
+use crate::pipeline::MemoryUse;
+use crate::telemetry::Limiter;
 
 /// Part of the limit that librdkafka's fetch queues may take.
 const FETCH_SHARE: f64 = 0.2;
@@ -19,6 +22,8 @@ const BASE: u64 = 56 << 20;
 const NEAR: f64 = 0.75;
 /// Below this reading goes on again.
 const RELAXED: f64 = 0.6;
+/// How often a shortage is told of.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// How the limit is divided.
 #[derive(Clone, Copy, Debug)]
@@ -41,86 +46,127 @@ impl Budget {
     }
 }
 
-/// What one lane holds, published by it.
+/// What the lanes hold together, and whether that is too much. Each lane writes its own share.
+pub(super) struct Pool {
+    budget: Budget,
+    shares: Vec<Share>,
+    short: AtomicBool,
+}
+
 #[derive(Default)]
-pub(super) struct LaneMemory {
-    pub(super) held: AtomicU64,
-    pub(super) largest_open: AtomicU64,
+struct Share {
+    open: AtomicU64,
+    landing: AtomicU64,
+    largest_open: AtomicU64,
+}
+
+impl Pool {
+    pub(super) fn new(budget: Budget, lanes: usize) -> Arc<Self> {
+        let shares = (0..lanes).map(|_| Share::default()).collect();
+        Arc::new(Self { budget, shares, short: AtomicBool::new(false) })
+    }
+
+    /// A lane tells what it holds. The one that reaches the budget does not wait for the watcher.
+    pub(super) fn publish(&self, lane: usize, holds: MemoryUse) {
+        let share = &self.shares[lane];
+        share.open.store(holds.open, Ordering::Relaxed);
+        share.landing.store(holds.landing, Ordering::Relaxed);
+        share.largest_open.store(holds.largest_open, Ordering::Relaxed);
+        let (open, landing) = self.held();
+        if open + landing >= self.budget.batches {
+            self.short.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether reading has to wait.
+    pub(super) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
+    }
+
+    /// How much a lane may read before it tells again what it holds: that much the lanes together
+    /// may pass the budget by.
+    pub(super) fn step(&self) -> u64 {
+        self.budget.batches / (32 * self.shares.len().max(1) as u64)
+    }
+
+    /// Bytes that are open, and bytes that are landing.
+    fn held(&self) -> (u64, u64) {
+        let sum = |of: fn(&Share) -> &AtomicU64| {
+            self.shares.iter().map(|share| of(share).load(Ordering::Relaxed)).sum()
+        };
+        (sum(|share| &share.open), sum(|share| &share.landing))
+    }
 }
 
 /// What to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Relaxed,
-    Fine,
-    Near,
-    Short,
+struct Verdict {
+    short: bool,
+    flush: bool,
 }
 
-/// Looks at the lanes' memory.
+/// Looks at the pool and at the resident size.
 pub(super) struct Watcher {
-    budget: Budget,
-    lanes: Vec<(Arc<LaneMemory>, LaneHandle)>,
-    short: bool,
+    pool: Arc<Pool>,
+    lanes: Vec<LaneHandle>,
+    told: Limiter<()>,
 }
 
 impl Watcher {
-    pub(super) fn new(budget: Budget, lanes: Vec<(Arc<LaneMemory>, LaneHandle)>) -> Self {
-        Self { budget, lanes, short: false }
+    pub(super) fn new(pool: Arc<Pool>, lanes: Vec<LaneHandle>) -> Self {
+        Self { pool, lanes, told: Limiter::new(TELL_EVERY) }
     }
 
     /// Looks once, and acts.
     pub(super) fn look(&mut self, resident: u64) {
-        let held = self.held();
-        match verdict(self.budget, held, resident) {
-            Verdict::Relaxed => self.set_short(false),
-            Verdict::Fine => {}
-            Verdict::Near => self.flush_largest(),
-            Verdict::Short => {
-                self.flush_largest();
-                self.set_short(true);
-            }
+        let (open, landing) = self.pool.held();
+        let was = self.pool.is_short();
+        let verdict = verdict(self.pool.budget, open, landing, resident, was);
+        if verdict.flush {
+            self.flush_largest();
         }
-    }
-
-    /// What all lanes hold.
-    pub(super) fn held(&self) -> u64 {
-        self.lanes.iter().map(|(memory, _)| memory.held.load(Ordering::Relaxed)).sum()
-    }
-
-    fn set_short(&mut self, short: bool) {
-        if self.short != short {
-            self.short = short;
-            tracing::info!(short, held = self.held(), "memory budget");
-            for (_, lane) in &self.lanes {
-                lane.send(LaneInput::MemoryShort(short));
-            }
+        self.pool.short.store(verdict.short, Ordering::Relaxed);
+        if verdict.short
+            && let Some(suppressed) = self.told.admit(())
+        {
+            tracing::warn!(
+                open,
+                landing,
+                resident,
+                limit = self.pool.budget.limit,
+                suppressed,
+                "memory is short: reading waits until batches have landed; if this is not for \
+                 catching up, raise memory.limit or lower rotation.max_bytes"
+            );
+        }
+        if was && !verdict.short {
+            self.lanes.iter().for_each(LaneHandle::wake);
         }
     }
 
     fn flush_largest(&self) {
-        let open = |memory: &LaneMemory| memory.largest_open.load(Ordering::Relaxed);
-        if let Some((memory, lane)) = self.lanes.iter().max_by_key(|(memory, _)| open(memory))
-            && open(memory) > 0
+        let open = |share: &Share| share.largest_open.load(Ordering::Relaxed);
+        let pairs = self.pool.shares.iter().zip(&self.lanes);
+        if let Some((share, lane)) = pairs.max_by_key(|(share, _)| open(share))
+            && open(share) > 0
         {
-            // Until the lane publishes anew this batch is not asked for twice.
-            memory.largest_open.store(0, Ordering::Relaxed);
+            // Until the lane tells anew, this batch is not asked for twice.
+            share.largest_open.store(0, Ordering::Relaxed);
             lane.send(LaneInput::FlushLargest);
         }
     }
 }
 
-fn verdict(budget: Budget, held: u64, resident: u64) -> Verdict {
+fn verdict(budget: Budget, open: u64, landing: u64, resident: u64, was_short: bool) -> Verdict {
+    let held = open + landing;
     let part = held as f64 / budget.batches as f64;
     // The resident size counts only while we hold something that could be given up: what the
     // allocator or the client library keeps must not stop the sink for good.
     let over = resident > budget.limit && part > 0.25;
-    match part {
-        part if part >= 1.0 || over => Verdict::Short,
-        part if part >= NEAR => Verdict::Near,
-        part if part < RELAXED => Verdict::Relaxed,
-        _ => Verdict::Fine,
-    }
+    let short = part >= 1.0 || over || (was_short && part >= RELAXED);
+    // What is landing frees memory by itself: more of it would only make small objects.
+    let flush = (short || part >= NEAR) && open >= landing;
+    Verdict { short, flush }
 }
 
 #[cfg(test)]
@@ -135,14 +181,37 @@ mod tests {
         }
     }
 
+    const BUDGET: Budget = Budget { limit: 1000, fetch: 100, batches: 400 };
+
+    fn judged(open: u64, landing: u64, resident: u64, was_short: bool) -> (bool, bool) {
+        let Verdict { short, flush } = verdict(BUDGET, open, landing, resident, was_short);
+        (short, flush)
+    }
+
     #[test]
     fn near_the_budget_batches_are_flushed_and_at_it_reading_stops() {
-        let budget = Budget { limit: 1000, fetch: 100, batches: 400 };
-        assert_eq!(verdict(budget, 100, 500), Verdict::Relaxed);
-        assert_eq!(verdict(budget, 260, 500), Verdict::Fine);
-        assert_eq!(verdict(budget, 300, 500), Verdict::Near);
-        assert_eq!(verdict(budget, 400, 500), Verdict::Short);
-        assert_eq!(verdict(budget, 120, 1001), Verdict::Short);
-        assert_eq!(verdict(budget, 0, 1001), Verdict::Relaxed);
+        assert_eq!(judged(260, 0, 500, false), (false, false));
+        assert_eq!(judged(300, 0, 500, false), (false, true));
+        assert_eq!(judged(400, 0, 500, false), (true, true));
+        assert_eq!(judged(120, 0, 1001, false), (true, true));
+        assert_eq!(judged(0, 0, 1001, true), (false, false));
+    }
+
+    /// Between the marks, open batches must go on being flushed, or nothing would ever change.
+    #[test]
+    fn what_is_short_stays_so_until_it_is_relaxed_and_is_worked_off_meanwhile() {
+        assert_eq!(judged(250, 10, 500, true), (true, true));
+        assert_eq!(judged(230, 0, 500, true), (false, false));
+        assert_eq!(judged(150, 200, 500, true), (true, false));
+    }
+
+    #[test]
+    fn the_lane_that_reaches_the_budget_stops_all_at_once() {
+        let pool = Pool::new(BUDGET, 2);
+        let holds = |open| MemoryUse { open, landing: 0, largest_open: open };
+        pool.publish(0, holds(399));
+        assert!(!pool.is_short());
+        pool.publish(1, holds(1));
+        assert!(pool.is_short());
     }
 }

@@ -182,7 +182,8 @@ impl Observer {
         let snapshots = sink.snapshots();
         let open = snapshots.iter().filter(|each| each.oldest_read.is_some()).count();
         self.shares.open_batches.set(open as u64);
-        self.shares.batch_bytes.set(snapshots.iter().map(|each| each.held).sum());
+        self.shares.batch_bytes.set(snapshots.iter().map(|each| each.open_bytes).sum());
+        self.shares.in_flight_bytes.set(snapshots.iter().map(|each| each.landing_bytes).sum());
         let present: HashSet<_> =
             snapshots.iter().map(|each| (each.partition.clone(), each.epoch)).collect();
         self.states.retain(|key, _| present.contains(key));
@@ -237,7 +238,7 @@ impl Observer {
         // The watcher asks seldom, an EOF tells at once: the later end is the truer one.
         status.end = self.ends.of(&status.partition).max(each.log_end).max(each.position);
         status.open_records = each.open_records;
-        status.open_bytes = each.held;
+        status.open_bytes = each.open_bytes;
         status.last_read_time = each.last_timestamp;
         status.oldest_unlanded_time = each.oldest_timestamp;
         status.oldest_unlanded_read_at = each.oldest_read.map(|at| clock.wall(at));

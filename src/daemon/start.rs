@@ -12,7 +12,7 @@ use super::error::DaemonError;
 use super::goal::Goals;
 use super::inbox::LaneHandle;
 use super::lane::Lane;
-use super::memory::{Budget, LaneMemory, Watcher};
+use super::memory::{Budget, Pool, Watcher};
 use super::news::News;
 use super::observe::Observer;
 use super::resolver::Resolver;
@@ -161,10 +161,10 @@ impl Lanes<'_> {
             runtime,
             Arc::clone(&world.status),
         );
-        let (mut handles, mut memories) = (Vec::new(), Vec::new());
+        let pool = Pool::new(self.budget, consumers.len());
+        let mut handles = Vec::new();
         for (index, consumer) in consumers.into_iter().enumerate() {
             let (handle, inbox) = LaneHandle::new(consumer.waker());
-            let memory = Arc::new(LaneMemory::default());
             let lane = Lane {
                 sink: Sink::new(self.sink_settings(world, &format!("{session}.{index}"))),
                 consumer,
@@ -175,7 +175,9 @@ impl Lanes<'_> {
                 resolver: resolver.clone(),
                 policies: Arc::new(world.settings.topics.clone()),
                 goals: Arc::clone(self.goals),
-                memory: Arc::clone(&memory),
+                index,
+                pool: Arc::clone(&pool),
+                untold: 0,
                 observer: self.observer(world, index, &ends),
                 beat: world.status.beat(format!("lane-{index}")),
                 clock,
@@ -184,10 +186,9 @@ impl Lanes<'_> {
                 shutting_down: false,
             };
             spawn_lane(index, lane).map_err(machine)?;
-            memories.push((memory, handle.clone()));
             handles.push(handle);
         }
-        watch_memory(Watcher::new(self.budget, memories), Arc::clone(&world.stop))
+        watch_memory(Watcher::new(pool, handles.clone()), Arc::clone(&world.stop))
             .map_err(machine)?;
         self.watch_cluster(world, &handles, ends).map_err(machine)?;
         Ok(handles)

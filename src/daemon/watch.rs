@@ -13,7 +13,7 @@ use crate::kafka::KafkaEdge;
 use crate::record::{Offset, TopicPartition};
 use crate::telemetry::memory::resident_bytes;
 
-const MEMORY_EVERY: Duration = Duration::from_millis(100);
+const MEMORY_EVERY: Duration = Duration::from_millis(50);
 const ENDS_EVERY: Duration = Duration::from_secs(5);
 const TOPIC_IDS_EVERY: Duration = Duration::from_secs(15);
 

@@ -110,6 +110,11 @@ impl OpenBatch {
         }
     }
 
+    /// The same batch before its first record.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.base, self.opened, self.due, self.layout.clone(), self.level)
+    }
+
     /// Whether a record for `target` would open one more Hive partition than `most`.
     pub(super) fn would_exceed(&self, target: &Target, most: usize) -> bool {
         let is_new = !self.objects.contains_key(target);

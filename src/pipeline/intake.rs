@@ -11,7 +11,7 @@ use super::batch::{OpenBatch, Seal, Target};
 use super::decode::{InvalidReason, decode, has_envelope_member};
 use super::layout::layout_hash;
 use super::line::{write_dead_letter, write_enveloped, write_value};
-use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIENCE};
+use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIENCE, Turn};
 use super::pin::Pin;
 use super::rotate::{RotationReason, due_by_age, full};
 use super::route::Router;
@@ -200,7 +200,7 @@ impl Partition {
         self.phase = Phase::Running;
         self.next = from;
         let nothing_left = from >= pin.end;
-        self.replay = Some(Replay { pin, give_up: None });
+        self.replay = Some(Replay { pin, from, give_up: None, turn: Turn::Shared });
         if nothing_left {
             // Whether more than the pinned range is gone is asked anew, not stepped over.
             self.finish_replay(cx);

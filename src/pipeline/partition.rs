@@ -82,8 +82,23 @@ pub(super) enum After {
 /// A pinned range that is read again.
 pub(super) struct Replay {
     pub(super) pin: Pin,
+    /// Where it is read from: the batch's base, or what Kafka still has of it.
+    pub(super) from: Offset,
     /// When we stop waiting for a log that ends before the pin does.
     pub(super) give_up: Option<Moment>,
+    pub(super) turn: Turn,
+}
+
+/// Whether a replay reads. A pinned batch cannot be flushed early, so replays that together need
+/// more memory than there is go one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Reads while memory lasts.
+    Shared,
+    /// Reads though memory is short: nothing else of the lane can give any up.
+    Alone,
+    /// Gave up what it had read, to read it again later.
+    Later,
 }
 
 pub(super) struct Partition {
@@ -360,7 +375,8 @@ impl Partition {
         if !self.fetching {
             return;
         }
-        let want = self.sealed.len() >= SEALED_AT_MOST || cx.memory_short;
+        let alone = self.replay.as_ref().is_some_and(|replay| replay.turn == Turn::Alone);
+        let want = self.sealed.len() >= SEALED_AT_MOST || (cx.memory_short && !alone);
         if want != self.paused {
             self.paused = want;
             cx.out.push(if want {
@@ -369,13 +385,6 @@ impl Partition {
                 Action::Resume(self.at.clone(), self.next)
             });
         }
-    }
-
-    /// The memory it holds.
-    pub(super) fn held(&self) -> u64 {
-        let sealed: u64 = self.sealed.iter().map(SealedBatch::held).sum();
-        let flying = self.flight.as_ref().map_or(0, |flight| flight.batch.held());
-        self.open.as_ref().map_or(0, OpenBatch::held) + sealed + flying
     }
 
     pub(super) fn seed(&self) -> u64 {

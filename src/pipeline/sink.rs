@@ -15,7 +15,6 @@ use super::action::{Action, Moment, Ticket};
 use super::layout::layout_hash;
 use super::partition::{Context, Partition};
 use super::resolve::Policies;
-use super::rotate::RotationReason;
 use super::snapshot::{Counters, PartitionSnapshot};
 use crate::record::{
     CommitError, Epoch, HeadOutcome, LostOffsetsPolicy, Offset, OutOfRangePolicy, PutOutcome,
@@ -54,12 +53,12 @@ impl SinkSettings {
 /// The Kafka partitions of one lane.
 pub struct Sink {
     settings: SinkSettings,
-    partitions: BTreeMap<TopicPartition, Partition>,
+    pub(super) partitions: BTreeMap<TopicPartition, Partition>,
     out: Vec<Action>,
     ready: VecDeque<Action>,
     scratch: Vec<u8>,
     pins: u64,
-    memory_short: bool,
+    pub(super) memory_short: bool,
     /// Counts of partitions that are gone.
     counters: BTreeMap<Arc<str>, Counters>,
 }
@@ -80,7 +79,7 @@ impl Sink {
     }
 
     /// Calls `act` with the partition, if it is ours under this epoch.
-    fn with(
+    pub(super) fn with(
         &mut self,
         now: Moment,
         at: &TopicPartition,
@@ -99,7 +98,9 @@ impl Sink {
             scratch: &mut self.scratch,
             out: &mut self.out,
         };
+        let replayed = partition.replay.is_some();
         act(partition, &mut cx);
+        let replays_no_more = replayed && partition.replay.is_none();
         if partition.is_released() {
             let topic = partition.at.topic.clone();
             let counters = std::mem::take(&mut partition.counters);
@@ -107,9 +108,16 @@ impl Sink {
             self.partitions.remove(at);
         }
         self.ready.extend(self.out.drain(..));
+        if replays_no_more {
+            self.next_replay(now);
+        }
     }
 
-    fn with_all(&mut self, now: Moment, mut act: impl FnMut(&mut Partition, &mut Context<'_>)) {
+    pub(super) fn with_all(
+        &mut self,
+        now: Moment,
+        mut act: impl FnMut(&mut Partition, &mut Context<'_>),
+    ) {
         let all: Vec<_> = self.partitions.keys().cloned().collect();
         for at in all {
             self.with(now, &at, None, &mut act);
@@ -245,33 +253,6 @@ impl Sink {
         self.with_all(now, Partition::handle_shutdown);
     }
 
-    /// Whether the whole process is at its memory budget; if so, nothing more is read.
-    pub fn handle_memory_short(&mut self, now: Moment, short: bool) {
-        if self.memory_short != short {
-            self.memory_short = short;
-            self.with_all(now, Partition::regulate);
-        }
-    }
-
-    /// Ends the largest open batch; its size is answered, or zero if none is open.
-    pub fn handle_flush_largest(&mut self, now: Moment) -> u64 {
-        let open = |partition: &Partition| {
-            let open = partition.open.as_ref().filter(|_| partition.replay.is_none());
-            open.map_or(0, |open| open.held())
-        };
-        let largest = self.partitions.values().max_by_key(|partition| open(partition));
-        let Some((at, size)) = largest.map(|largest| (largest.at.clone(), open(largest))) else {
-            return 0;
-        };
-        if size > 0 {
-            self.with(now, &at, None, |partition, cx| {
-                partition.seal(cx, RotationReason::Memory);
-                partition.pump(cx);
-            });
-        }
-        size
-    }
-
     /// Time went by.
     pub fn handle_time(&mut self, now: Moment) {
         let deadline = self.settings.fenced_deadline;
@@ -295,17 +276,6 @@ impl Sink {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let deadline = self.settings.fenced_deadline;
         self.partitions.values().filter_map(|partition| partition.deadline(deadline)).min()
-    }
-
-    /// The memory that batches, encoders and bodies hold.
-    pub fn held(&self) -> u64 {
-        self.partitions.values().map(Partition::held).sum()
-    }
-
-    /// The memory of the largest open batch.
-    pub fn largest_open(&self) -> u64 {
-        let open = self.partitions.values().filter_map(|partition| partition.open.as_ref());
-        open.map(|open| open.held()).max().unwrap_or(0)
     }
 
     /// Whether a shutdown has nothing more to wait for.

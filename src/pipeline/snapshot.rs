@@ -67,8 +67,10 @@ pub struct PartitionSnapshot {
     pub oldest_timestamp: Option<TimestampMs>,
     /// Records in the open batch.
     pub open_records: u64,
-    /// Memory held by batches, encoders and bodies.
-    pub held: u64,
+    /// Memory that the open batch and its encoders hold.
+    pub open_bytes: u64,
+    /// Memory that ended batches hold until they have landed.
+    pub landing_bytes: u64,
     /// The goal of `--until-end` is in S3 and committed.
     pub reached_end: bool,
 }
@@ -97,7 +99,8 @@ impl Partition {
             oldest_read: oldest.map(|(read, _)| read),
             oldest_timestamp: oldest.and_then(|(_, at)| at),
             open_records: self.open.as_ref().map_or(0, |open| open.fill().records),
-            held: self.held(),
+            open_bytes: self.open_bytes(),
+            landing_bytes: self.landing_bytes(),
             reached_end: self.reached_end,
         }
     }

@@ -15,26 +15,6 @@ macro_rules! needs_servers {
     };
 }
 
-/// For tests of many minutes: they run where `KAFKA_S3_SINK_LONG_TESTS` is set, as
-/// `tests/run.sh --long` does.
-#[macro_export]
-macro_rules! needs_time {
-    () => {
-        if !$crate::support::tools::long_tests_are_wanted() {
-            return;
-        }
-    };
-}
-
-/// What `needs_time!` asks.
-pub(crate) fn long_tests_are_wanted() -> bool {
-    let wanted = std::env::var_os("KAFKA_S3_SINK_LONG_TESTS").is_some();
-    if !wanted {
-        leave_out("takes long (tests/run.sh --long)");
-    }
-    wanted
-}
-
 fn leave_out(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");

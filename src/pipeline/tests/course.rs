@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::layout::tests::sample;
-use super::super::{Event, RotationReason};
+use super::super::{Event, MemoryUse, RotationReason};
 use super::common::{code, policy, policy_of, reasons, until, world};
 use super::world::{World, text};
 use crate::record::{Envelope, InvalidPolicy, Layout, Offset, TombstonePolicy};
@@ -150,12 +150,14 @@ fn short_memory_flushes_the_largest_batch_and_pauses() {
     until(&mut world, &mut member, |_, member| {
         member.sink.snapshots()[0].position == Some(Offset(4))
     });
-    assert!(member.sink.held() > 0);
-    assert!(member.sink.handle_flush_largest(world.now) > 0);
+    assert!(member.sink.memory().open > 0);
+    member.sink.handle_flush_largest(world.now);
+    let held = member.sink.memory();
+    assert!(held.landing > 0 && held.open == 0, "{held:?}");
     member.sink.handle_memory_short(world.now, true);
     assert_eq!(member.sink.snapshots()[0].state, "paused");
     world.settle(&mut member);
-    assert_eq!((world.position(), member.sink.held()), (4, 0));
+    assert_eq!((world.position(), member.sink.memory()), (4, MemoryUse::default()));
     world.append(0);
     world.settle(&mut member);
     assert_eq!(world.position(), 4);

@@ -4,4 +4,5 @@ mod common;
 mod course;
 mod edges;
 mod seeds;
+mod shortage;
 mod world;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::MemoryUse;
 use super::super::layout::tests::sample;
 use super::super::rotate::tests::policy as rotation;
 use super::world::{Dice, Member, World};
@@ -75,7 +76,7 @@ fn run(seed: u64, group_fence: bool, conditional: bool) {
     world.check();
     if group_fence {
         assert_eq!(world.position(), world.log_end, "seed {seed}: {:?}", last.sink.snapshots());
-        assert_eq!(last.sink.held(), 0, "seed {seed}");
+        assert_eq!(last.sink.memory(), MemoryUse::default(), "seed {seed}");
     }
 }
 

@@ -171,6 +171,11 @@ impl World {
 
     /// One random step of one member.
     pub(super) fn step(&mut self, member: &mut Member) {
+        if self.faults && self.dice.one_in(50) {
+            let short = self.dice.one_in(2);
+            member.sink.handle_memory_short(self.now, short);
+            member.sink.handle_flush_largest(self.now);
+        }
         self.poll(member);
         match self.dice.below(4) {
             0 if !member.todo.is_empty() => self.execute(member),

@@ -36,6 +36,6 @@ pub struct LaneMetrics {
     pub open_batches: Share,
     /// Memory that open batches and their encoders hold, in bytes.
     pub batch_bytes: Share,
-    /// Memory that bodies on their way to the store hold, in bytes.
+    /// Memory that ended batches hold until they have landed, in bytes.
     pub in_flight_bytes: Share,
 }

@@ -135,7 +135,7 @@ impl Metrics {
             open_batches: define.gauge("open_batches", "Batches that are open or on their way."),
             memory_budget: define.gauge("memory_budget_bytes", "The memory that the process may use (memory.limit)."),
             memory_batches: define.gauge("memory_batches_bytes", "Memory that open batches and their encoders hold."),
-            memory_in_flight: define.gauge("memory_in_flight_bytes", "Memory that bodies on their way to the store hold."),
+            memory_in_flight: define.gauge("memory_in_flight_bytes", "Memory that ended batches hold until they have landed."),
             last_commit: define.gauge("last_commit_timestamp_seconds", "Unix time of the last commit that Kafka stored, 0 before the first."),
         }
     }

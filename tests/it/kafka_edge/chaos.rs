@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::member::{Landed, Member, Protocol, settings};
 use crate::support::kafka::{Broker, Bulk};
-use crate::{needs_servers, needs_time};
+use crate::needs_servers;
 
 const PARTITIONS: i32 = 8;
 const RECORDS: u64 = 1_000_000;
@@ -39,20 +39,17 @@ fn nothing_is_skipped(protocol: Protocol) {
 #[test]
 fn chaos_skips_nothing_in_a_cooperative_group() {
     needs_servers!();
-    needs_time!();
     nothing_is_skipped(Protocol::Cooperative);
 }
 
 #[test]
 fn chaos_skips_nothing_in_an_eager_group() {
     needs_servers!();
-    needs_time!();
     nothing_is_skipped(Protocol::Eager);
 }
 
 #[test]
 fn chaos_skips_nothing_in_a_kip_848_group() {
     needs_servers!();
-    needs_time!();
     nothing_is_skipped(Protocol::Kip848);
 }

@@ -2,7 +2,6 @@
 //! while others take their work over.
 
 use super::*;
-use crate::needs_time;
 
 /// What differs from one life to the next. A batch that was begun is finished as it was begun.
 const LIVES: [&[(&str, &str)]; 6] = [
@@ -64,7 +63,6 @@ fn killed(case: &Case<'_>, base: &SinkConfig, bulk: &Bulk, kills: usize) {
 
 #[test]
 fn sigkill_with_other_settings_each_time() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-kill", 4) else { return };
     let bulk = Bulk { rate: Some(1500), ..case.bulk(30_000) };
     // A static member takes its place up at once, so more lives fit in.
@@ -73,7 +71,6 @@ fn sigkill_with_other_settings_each_time() {
 
 #[test]
 fn sigkill_of_a_member_that_the_group_must_miss_first() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-kill-dynamic", 3) else { return };
     let bulk = Bulk { rate: Some(1500), ..case.bulk(20_000) };
     killed(&case, &case.config().set(&librdkafka("session.timeout.ms"), 1500), &bulk, 4);
@@ -81,7 +78,6 @@ fn sigkill_of_a_member_that_the_group_must_miss_first() {
 
 #[test]
 fn sigkill_with_kip_848() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-kill-848", 3) else { return };
     let bulk = Bulk { rate: Some(1500), ..case.bulk(20_000) };
     killed(&case, &case.config_848(), &bulk, 3);
@@ -114,14 +110,12 @@ fn frozen(case: &Case<'_>, config: &SinkConfig, freeze: Duration) {
 
 #[test]
 fn a_frozen_sink_wakes_up_while_another_works() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-freeze", 4) else { return };
     frozen(&case, &case.config(), Duration::from_secs(6));
 }
 
 #[test]
 fn a_frozen_sink_wakes_up_while_another_works_with_kip_848() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-freeze-848", 4) else { return };
     frozen(&case, &case.config_848(), Duration::from_secs(9));
 }

@@ -1,13 +1,11 @@
 //! One budget for the process, looked at by its resident size and not by its own counter.
 
 use super::*;
-use crate::needs_time;
 
 const LIMIT_KIB: u64 = 192 << 10;
 
 #[test]
 fn batches_beyond_the_budget_are_flushed_and_the_resident_size_stays_below_it() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-memory", 8) else { return };
     // Plain text of more than the limit, and batches that nothing but memory would end.
     let expected = case.broker.produce_many(&Bulk { size: 1000, ..case.bulk(400_000) });

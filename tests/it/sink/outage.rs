@@ -1,7 +1,6 @@
 //! Servers that go away in the middle of the work, and come back.
 
 use super::*;
-use crate::needs_time;
 use crate::support::kafka::Version;
 
 fn busy(config: &SinkConfig) -> SinkConfig {
@@ -10,7 +9,6 @@ fn busy(config: &SinkConfig) -> SinkConfig {
 
 #[test]
 fn a_store_that_is_away_for_a_while_costs_nothing_but_time() {
-    needs_time!();
     let Some(minio) = Minio::start() else { return };
     let broker = Broker::shared_v4();
     broker.create_topic("e2e-store-away", 4, &[]);
@@ -79,12 +77,10 @@ fn broker_away(version: Version, topic: &str) {
 
 #[test]
 fn a_broker_of_kafka_4_that_dies_and_comes_back() {
-    needs_time!();
     broker_away(Version::V4, "e2e-broker-away");
 }
 
 #[test]
 fn a_broker_of_kafka_3_that_dies_and_comes_back() {
-    needs_time!();
     broker_away(Version::V3, "e2e-broker-away-3");
 }

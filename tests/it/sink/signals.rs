@@ -3,7 +3,6 @@
 use std::os::unix::process::ExitStatusExt;
 
 use super::*;
-use crate::needs_time;
 
 #[test]
 fn sigterm_lands_what_was_read_and_leaves_the_group() {
@@ -46,7 +45,6 @@ impl Drop for Thaw<'_> {
 
 #[test]
 fn a_second_signal_or_the_deadline_ends_it_and_the_next_run_finishes() {
-    needs_time!();
     let Some(minio) = Minio::start() else { return };
     let broker = Broker::shared_v4();
     broker.create_topic("e2e-twice", 2, &[]);

@@ -4,7 +4,6 @@
 use aws_sdk_s3::config::{Credentials, Region};
 
 use super::*;
-use crate::needs_time;
 
 /// Runs to the end with a working configuration, as the message asked for.
 fn works_once_mended(case: &Case<'_>, expected: &Expected) {
@@ -75,7 +74,6 @@ fn a_bucket_that_does_not_exist_until_somebody_makes_it() {
 
 #[test]
 fn wrong_keys() {
-    needs_time!();
     let Some(case) = Case::shared("e2e-wrong-keys", 1) else { return };
     let expected = case.produce(300);
     let config = case.config().env("AWS_SECRET_ACCESS_KEY", "wrong-secret-value");

@@ -1,0 +1,190 @@
+//! Several Kafka partitions whose pinned batches are together more than memory holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::layout::tests::sample;
+use super::super::{Action, Mark, Moment, Pin, Sink, SinkSettings, encode_metadata};
+use super::common::policy;
+use crate::record::{
+    Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders, Offset, OutOfRangePolicy,
+    PutOutcome, Record, StartPosition, TimestampMs, TopicFacts, TopicPartition,
+};
+
+const NOW: Moment = Moment(1);
+const EPOCH: Epoch = Epoch(1);
+/// The end of every pinned batch.
+const END: i64 = 10;
+
+/// A sink that is told what it asks for, and what it fetches meanwhile.
+struct Driven {
+    sink: Sink,
+    fetching: BTreeMap<TopicPartition, (Offset, bool)>,
+    committed: BTreeMap<TopicPartition, Offset>,
+}
+
+fn at(number: i32) -> TopicPartition {
+    TopicPartition::new("t", number)
+}
+
+/// Kafka partitions that each begin with a replay of ten records.
+fn replaying(count: i32) -> Driven {
+    let settings = SinkSettings {
+        group_hash: "group".into(),
+        session: "s".into(),
+        conditional_put: true,
+        start: StartPosition::Earliest,
+        on_lost_offsets: LostOffsetsPolicy::Error,
+        on_offset_out_of_range: OutOfRangePolicy::Stop,
+        fenced_deadline: Duration::from_secs(60),
+    };
+    let (fetching, committed) = Default::default();
+    let mut driven = Driven { sink: Sink::new(settings), fetching, committed };
+    for number in 0..count {
+        driven.sink.handle_assigned(NOW, at(number), EPOCH, Arc::new(policy()), None);
+    }
+    driven.settle();
+    driven
+}
+
+fn pinned(number: i32) -> Committed {
+    let mark = Mark {
+        offset: Offset(0),
+        topic_id: "".into(),
+        cluster_id: "".into(),
+        leader_epoch: None,
+        layout_hash: "".into(),
+        first_start: true,
+    };
+    let pin = Pin {
+        id: format!("pin-{number}").into(),
+        end: Offset(END),
+        first: Offset(0),
+        last: None,
+        layout: sample().into(),
+    };
+    Committed { offset: Some(Offset(0)), metadata: encode_metadata(&mark, Some(&pin)) }
+}
+
+impl Driven {
+    /// Answers until nothing more is asked.
+    fn settle(&mut self) {
+        while let Some(action) = self.sink.poll_action() {
+            match action {
+                Action::Fetch { partition, from, .. } => {
+                    self.fetching.insert(partition, (from, true));
+                }
+                Action::StopFetch(partition) => drop(self.fetching.remove(&partition)),
+                Action::Pause(partition) => self.fetching.get_mut(&partition).unwrap().1 = false,
+                Action::Resume(partition, _) => {
+                    self.fetching.get_mut(&partition).unwrap().1 = true;
+                }
+                Action::Resolve { partition, .. } => {
+                    let number = partition.partition;
+                    let facts = TopicFacts {
+                        topic_id: "".into(),
+                        cluster_id: "".into(),
+                        committed: Arc::new([(number, pinned(number))].into()),
+                        log_start: Offset(0),
+                        log_end: Offset(END),
+                        prefix_empty: None,
+                        compacted: None,
+                    };
+                    self.sink.handle_facts(NOW, &partition, EPOCH, Ok(facts));
+                }
+                Action::Commit(request) => {
+                    self.committed.insert(request.partition.clone(), request.offset);
+                    let (at, offset) = (request.partition, request.offset);
+                    self.sink.handle_committed(NOW, &at, EPOCH, offset, Ok(()));
+                }
+                Action::Put(ticket, _) => {
+                    self.sink.handle_put(NOW, &ticket, Ok(PutOutcome::Stored));
+                }
+                Action::Head(ticket, _) => {
+                    self.sink.handle_head(NOW, &ticket, Ok(HeadOutcome::Missing));
+                }
+                Action::Released(..) | Action::Tell(..) => {}
+            }
+        }
+    }
+
+    /// Hands in `count` records of those that are fetched and not paused.
+    fn read(&mut self, number: i32, count: i64) {
+        for _ in 0..count {
+            let at = at(number);
+            let (from, _) = self.fetching[&at];
+            let record = Record {
+                offset: from,
+                timestamp: Some(TimestampMs(1_700_000_000_000)),
+                key: None,
+                value: Some(b"{}"),
+                headers: &NoHeaders,
+                leader_epoch: None,
+            };
+            self.fetching.get_mut(&at).unwrap().0 = from.next();
+            self.sink.handle_record(NOW, &at, EPOCH, &record);
+        }
+        self.settle();
+    }
+
+    /// The Kafka partitions that read.
+    fn readers(&self) -> Vec<i32> {
+        let reading = self.fetching.iter().filter(|(_, (_, resumed))| *resumed);
+        reading.map(|(at, _)| at.partition).collect()
+    }
+
+    fn end_of_log(&mut self, number: i32) {
+        self.sink.handle_eof(NOW, &at(number), EPOCH, Offset(END));
+        self.settle();
+    }
+}
+
+#[test]
+fn replays_beyond_the_memory_go_one_after_the_other() {
+    let mut driven = replaying(3);
+    assert_eq!(driven.readers(), [0, 1, 2]);
+    // The compressor gives its bytes out late, so each has its own count of objects only.
+    (0..3).for_each(|number| driven.read(number, 4));
+    driven.sink.handle_memory_short(NOW, true);
+    driven.settle();
+    assert!(driven.readers().is_empty());
+    driven.sink.handle_flush_largest(NOW);
+    driven.settle();
+    let [foremost] = driven.readers()[..] else { panic!("{:?}", driven.readers()) };
+    let alone = driven.sink.memory();
+    assert_eq!((alone.landing, alone.open), (0, alone.largest_open));
+    // Asked again, it goes on as it is.
+    driven.sink.handle_flush_largest(NOW);
+    driven.read(foremost, 6);
+    driven.end_of_log(foremost);
+    assert_eq!(driven.committed[&at(foremost)], Offset(END));
+    assert!(driven.readers().is_empty());
+    // Memory is there again: the others read from their beginning, in turn.
+    driven.sink.handle_memory_short(NOW, false);
+    driven.settle();
+    for _ in 0..2 {
+        let ends = &driven.committed;
+        let mut left: Vec<i32> = driven.readers();
+        left.retain(|number| !ends.contains_key(&at(*number)));
+        let [next] = left[..] else { panic!("{left:?}") };
+        assert_eq!(driven.fetching[&at(next)].0, Offset(0));
+        driven.read(next, END);
+        driven.end_of_log(next);
+    }
+    assert!((0..3).all(|number| driven.committed[&at(number)] == Offset(END)));
+}
+
+#[test]
+fn a_replay_that_ends_otherwise_makes_way_for_the_next() {
+    let mut driven = replaying(2);
+    (0..2).for_each(|number| driven.read(number, 4));
+    driven.sink.handle_memory_short(NOW, true);
+    driven.sink.handle_flush_largest(NOW);
+    driven.sink.handle_memory_short(NOW, false);
+    driven.settle();
+    let [foremost] = driven.readers()[..] else { panic!("{:?}", driven.readers()) };
+    driven.sink.handle_released(NOW, &at(foremost), EPOCH);
+    driven.settle();
+    assert_eq!(driven.readers(), [1 - foremost]);
+}
