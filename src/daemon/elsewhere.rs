@@ -3,21 +3,17 @@
 //! then). So the end is the group's, not this member's alone, within a bounded time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::goal::Goals;
 use super::group::Held;
-use crate::kafka::{KafkaEdge, KafkaError};
-use crate::record::{CommittedOffsets, Offset, TopicPartition};
+use crate::kafka::{KafkaEdge, KafkaError, all};
+use crate::record::{Committed, Offset, TopicPartition};
 
 /// Longer than the session of a member that died, as brokers set it (45 s).
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the group is asked where it stands.
 const ASK_EVERY: Duration = Duration::from_secs(2);
-
-/// Goals by topic.
-type Open = BTreeMap<Arc<str>, Vec<(TopicPartition, Offset)>>;
 
 /// Waits for what others hold; a new one as soon as this member has work again.
 #[derive(Default)]
@@ -74,35 +70,31 @@ impl Elsewhere {
 }
 
 /// Those whose goal the group has not committed. Blocks.
-fn behind(edge: &KafkaEdge, open: Open) -> Result<Vec<TopicPartition>, KafkaError> {
-    let mut behind = Vec::new();
-    for (topic, goals) in open {
-        let committed = edge.committed(&topic)?;
-        let rest = goals.into_iter().filter(|(at, goal)| !is_reached(&committed, at, *goal));
-        behind.extend(rest.map(|(at, _)| at));
-    }
-    Ok(behind)
+fn behind(
+    edge: &KafkaEdge,
+    goals: BTreeMap<TopicPartition, Offset>,
+) -> Result<Vec<TopicPartition>, KafkaError> {
+    let partitions: Vec<_> = goals.keys().cloned().collect();
+    let committed = all(edge.committed(&partitions)?)?;
+    let rest = goals.into_iter().filter(|(at, goal)| !is_reached(committed.get(at), *goal));
+    Ok(rest.map(|(at, _)| at).collect())
 }
 
-fn is_reached(committed: &CommittedOffsets, at: &TopicPartition, goal: Offset) -> bool {
-    let offset = committed.get(&at.partition).and_then(|committed| committed.offset);
-    offset.is_some_and(|offset| offset >= goal)
+fn is_reached(committed: Option<&Committed>, goal: Offset) -> bool {
+    committed.and_then(|committed| committed.offset).is_some_and(|offset| offset >= goal)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Committed;
 
     #[test]
     fn a_goal_is_reached_by_a_commit_at_it_and_by_none_before() {
         let committed = |offset| Committed { offset, metadata: String::new() };
-        let offsets: CommittedOffsets =
-            [(0, committed(Some(Offset(5)))), (1, committed(None))].into();
-        let reached =
-            |number, goal| is_reached(&offsets, &TopicPartition::new("t", number), Offset(goal));
-        assert!(reached(0, 5) && reached(0, 4));
-        assert!(!reached(0, 6) && !reached(1, 0) && !reached(2, 0));
+        let (five, none) = (committed(Some(Offset(5))), committed(None));
+        assert!(is_reached(Some(&five), Offset(5)) && is_reached(Some(&five), Offset(4)));
+        assert!(!is_reached(Some(&five), Offset(6)) && !is_reached(Some(&none), Offset(0)));
+        assert!(!is_reached(None, Offset(0)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::kafka::{KafkaEdge, KafkaError};
+use crate::kafka::{KafkaEdge, KafkaError, all};
 use crate::record::{Offset, TopicPartition};
 
 /// Where each Kafka partition's run ends; empty for a run without end.
@@ -23,7 +23,7 @@ impl Goals {
                 (0..count).map(move |partition| TopicPartition::new(topic.clone(), partition))
             })
             .collect();
-        Ok(Self(edge.end_offsets(&partitions)?.into_iter().collect()))
+        Ok(Self(all(edge.end_offsets(&partitions))?.into_iter().collect()))
     }
 
     /// The goal of one Kafka partition; one that came later has none.
@@ -31,16 +31,13 @@ impl Goals {
         self.0.get(partition).copied()
     }
 
-    /// The goals of Kafka partitions that are not held, by topic.
+    /// The goals of Kafka partitions that are not held.
     pub(super) fn open(
         &self,
         is_held: impl Fn(&TopicPartition) -> bool,
-    ) -> BTreeMap<Arc<str>, Vec<(TopicPartition, Offset)>> {
-        let mut open: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
-        for (partition, goal) in self.0.iter().filter(|(partition, _)| !is_held(partition)) {
-            open.entry(partition.topic.clone()).or_default().push((partition.clone(), *goal));
-        }
-        open
+    ) -> BTreeMap<TopicPartition, Offset> {
+        let open = self.0.iter().filter(|(at, _)| !is_held(at));
+        open.map(|(at, goal)| (at.clone(), *goal)).collect()
     }
 
     /// Topics that are named but not there.

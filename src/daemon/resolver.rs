@@ -1,22 +1,28 @@
 //! Learns where assigned Kafka partitions begin: asks the group, the broker and, where an offset
 //! is missing, the bucket.
 //!
-//! A thread of its own, for the questions block. Questions that wait are answered together, a
-//! topic at a time. Where an offset is missing the bucket is looked at and the offsets are
-//! fetched **again**: the look comes before the fetch that counts, or another member's first
-//! objects would look like old ones.
+//! A thread of its own, for the questions block. Questions that wait are answered together. Where
+//! an offset is missing the bucket is looked at and the offsets are fetched **again**: the look
+//! comes before the fetch that counts, or another member's first objects would look like old
+//! ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::inbox::{LaneHandle, LaneInput};
-use crate::kafka::KafkaEdge;
+use crate::kafka::{KafkaEdge, KafkaError};
 use crate::pipeline::topic_prefix;
-use crate::record::{Epoch, Layout, ResolveError, TopicFacts, TopicPartition};
+use crate::record::{Epoch, Layout, ResolveError, StoreError, TopicFacts, TopicPartition};
 use crate::s3::Store;
+
+/// Questions that are asked together; the rest waits, so that the first soon have their answer.
+const AT_ONCE: usize = 2000;
+/// Requests to the bucket that run at one time.
+const LOOKS_AT_ONCE: usize = 16;
 
 /// A lane's question.
 pub(super) struct Question {
@@ -55,50 +61,99 @@ struct Thread {
 impl Thread {
     fn run(&self, questions: &Receiver<Question>) {
         while let Ok(first) = questions.recv() {
-            let mut by_topic: BTreeMap<Arc<str>, Vec<Question>> = BTreeMap::new();
-            for question in std::iter::once(first).chain(questions.try_iter()) {
-                by_topic.entry(question.partition.topic.clone()).or_default().push(question);
-            }
-            for (topic, questions) in by_topic {
-                self.answer(&topic, questions);
+            let mut waiting: VecDeque<_> = [first].into();
+            loop {
+                waiting.extend(questions.try_iter());
+                let some = waiting.drain(..waiting.len().min(AT_ONCE)).collect::<Vec<_>>();
+                if some.is_empty() {
+                    break;
+                }
+                self.answer(some);
             }
         }
     }
 
-    fn answer(&self, topic: &str, questions: Vec<Question>) {
-        let facts = self.facts(topic, &questions);
+    fn answer(&self, questions: Vec<Question>) {
+        let mut facts = self.facts(&questions);
         for Question { partition, epoch, lane, .. } in questions {
-            let answer = match &facts {
-                Ok(facts) => facts.get(&partition.partition).cloned().ok_or_else(|| {
-                    ResolveError(format!("{partition}: the broker does not know it"))
-                }),
-                Err(error) => Err(error.clone()),
-            };
+            let unknown = || Err(ResolveError(format!("{partition}: there is no answer")));
+            let answer = facts.remove(&partition).unwrap_or_else(unknown);
             lane.send(LaneInput::Facts(partition, epoch, answer));
         }
     }
 
-    fn facts(
-        &self,
-        topic: &str,
-        questions: &[Question],
-    ) -> Result<BTreeMap<i32, TopicFacts>, ResolveError> {
-        let partitions: Vec<i32> = questions.iter().map(|each| each.partition.partition).collect();
-        let ask = |prefix_empty| {
-            let facts = self.edge.topic_facts(topic, &partitions, prefix_empty);
-            facts.map_err(|error| ResolveError(format!("{topic}: {error}")))
-        };
-        let facts = ask(None)?;
-        let missing = |partition: &i32, facts: &TopicFacts| {
-            facts.committed.get(partition).is_none_or(|committed| committed.offset.is_none())
-        };
-        if !facts.iter().any(|(partition, facts)| missing(partition, facts)) {
-            return Ok(facts);
+    fn facts(&self, questions: &[Question]) -> Facts {
+        let partitions: Vec<_> = questions.iter().map(|each| each.partition.clone()).collect();
+        let mut facts = self.ask(&partitions, &BTreeMap::new());
+        let blind: BTreeSet<_> =
+            partitions.into_iter().filter(|at| is_missing(&facts, at)).collect();
+        let (empty, failed) = self.look(questions, &blind);
+        let seen = blind.iter().filter(|at| empty.contains_key(&at.topic)).cloned();
+        facts.extend(self.ask(&seen.collect::<Vec<_>>(), &empty));
+        for at in blind {
+            if let Some(error) = failed.get(&at.topic) {
+                facts.insert(at, Err(error.clone()));
+            }
         }
-        let layout = &questions[0].layout;
-        let prefix = topic_prefix(layout, topic);
-        let look = self.store.any_object(&layout.bucket, &prefix);
-        let any = self.runtime.block_on(look).map_err(|error| ResolveError(error.to_string()))?;
-        ask(Some(!any))
+        facts
     }
+
+    fn ask(&self, partitions: &[TopicPartition], empty: &BTreeMap<Arc<str>, bool>) -> Facts {
+        if partitions.is_empty() {
+            return Facts::new();
+        }
+        let told = |(at, facts): (TopicPartition, Result<_, KafkaError>)| {
+            let facts = facts.map_err(|error| ResolveError(format!("{at}: {error}")));
+            (at, facts)
+        };
+        self.edge.topic_facts(partitions, empty).into_iter().map(told).collect()
+    }
+
+    /// Whether the bucket holds nothing of the topics of these.
+    fn look(&self, questions: &[Question], blind: &BTreeSet<TopicPartition>) -> (Empty, Failed) {
+        let mut prefixes = BTreeMap::new();
+        for Question { partition, layout, .. } in questions {
+            if blind.contains(partition) {
+                let topic = &partition.topic;
+                let prefix = (layout.bucket.clone(), topic_prefix(layout, topic));
+                prefixes.insert(Arc::clone(topic), prefix);
+            }
+        }
+        let (mut empty, mut failed) = (Empty::new(), Failed::new());
+        let prefixes: Vec<_> = prefixes.into_iter().collect();
+        for some in prefixes.chunks(LOOKS_AT_ONCE) {
+            for (topic, any) in self.runtime.block_on(self.look_at(some)) {
+                match any {
+                    Ok(any) => drop(empty.insert(topic, !any)),
+                    Err(error) => drop(failed.insert(topic, ResolveError(error.to_string()))),
+                }
+            }
+        }
+        (empty, failed)
+    }
+
+    /// Whether there is any object of these topics, each with its bucket and prefix.
+    async fn look_at(&self, prefixes: &[Prefix]) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
+        let mut looks = JoinSet::new();
+        for (topic, (bucket, prefix)) in prefixes.iter().cloned() {
+            let store = self.store.clone();
+            looks.spawn_on(
+                async move { (topic, store.any_object(&bucket, &prefix).await) },
+                &self.runtime,
+            );
+        }
+        looks.join_all().await
+    }
+}
+
+/// A topic, with the bucket and the prefix of its table.
+type Prefix = (Arc<str>, (Arc<str>, String));
+type Facts = BTreeMap<TopicPartition, Result<TopicFacts, ResolveError>>;
+type Empty = BTreeMap<Arc<str>, bool>;
+type Failed = BTreeMap<Arc<str>, ResolveError>;
+
+/// Whether the group has no offset there.
+fn is_missing(facts: &Facts, at: &TopicPartition) -> bool {
+    let Some(Ok(facts)) = facts.get(at) else { return false };
+    facts.committed.get(&at.partition).is_none_or(|committed| committed.offset.is_none())
 }

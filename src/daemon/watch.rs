@@ -26,8 +26,8 @@ impl LogEnds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(partition).copied()
     }
 
-    fn set(&self, ends: HashMap<TopicPartition, Offset>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    fn set(&self, ends: impl Iterator<Item = (TopicPartition, Offset)>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(ends);
     }
 }
 
@@ -62,16 +62,14 @@ impl ClusterWatch {
 
     fn look_at_ends(&self) {
         let held: Vec<_> = self.held.by_topic().into_values().flatten().collect();
-        // Without an answer the last ends stand: an unreachable broker is told elsewhere.
-        if let Ok(ends) = self.edge.end_offsets(&held) {
-            self.ends.set(ends.into_iter().collect());
-        }
+        // Without an answer the last end stands: an unreachable broker is told elsewhere.
+        let ends = self.edge.end_offsets(&held).into_iter();
+        self.ends.set(ends.filter_map(|(at, end)| Some((at, end.ok()?))));
     }
 
     fn look_at_topic_ids(&self) {
-        for topic in self.held.by_topic().into_keys() {
-            let Ok(id) = self.edge.topic_id(&topic) else { continue };
-            let id: Arc<str> = id.into();
+        let topics: Vec<_> = self.held.by_topic().into_keys().collect();
+        for (topic, id) in self.edge.topic_ids(&topics).unwrap_or_default() {
             for lane in &self.lanes {
                 lane.send(LaneInput::TopicId(topic.clone(), id.clone()));
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::bindings as c;
 
 use super::committer::{CommitDone, CommitJob, CommitOutcome, Committer};
-use super::facts::{self, LogBounds};
+use super::facts::{self, Answers, LogBounds};
 use super::fence::Fence;
 use super::gate::LaneShared;
 use super::group::{Group, HardStop};
@@ -19,8 +19,7 @@ use super::native::{self, Client, Queue};
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{
-    CommitError, CommitRequest, CommittedOffsets, IsolationLevel, Offset, TopicFacts,
-    TopicPartition,
+    CommitError, CommitRequest, Committed, IsolationLevel, Offset, TopicFacts, TopicPartition,
 };
 
 /// The exit code of a process that stops because a commit could outlive its assignment.
@@ -161,40 +160,40 @@ impl KafkaEdge {
         &self.0.fence
     }
 
-    /// What is known of these Kafka partitions of a topic. Blocks, up to a minute.
-    /// `prefix_empty` is what the caller found **before** this call, if it looked.
+    /// What is known of these Kafka partitions, of one topic or many. Blocks, mostly for half a
+    /// second, at most for about a minute. `prefix_empty` is what the caller found **before**
+    /// this call, by topic, where it looked.
     pub fn topic_facts(
         &self,
-        topic: &str,
-        partitions: &[i32],
-        prefix_empty: Option<bool>,
-    ) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
-        facts::topic_facts(&self.0.client, topic, partitions, prefix_empty)
+        partitions: &[TopicPartition],
+        prefix_empty: &BTreeMap<Arc<str>, bool>,
+    ) -> Answers<TopicFacts> {
+        facts::topic_facts(&self.0.client, partitions, prefix_empty)
     }
 
-    /// What the group holds for a topic, whoever committed it. Blocks.
-    pub fn committed(&self, topic: &str) -> Result<CommittedOffsets, KafkaError> {
-        facts::group_offsets(&self.0.client, topic)
+    /// What the group holds, whoever committed it. Blocks.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Answers<Committed>, KafkaError> {
+        facts::committed(&self.0.client, partitions)
     }
 
-    /// The topic's id; empty if the broker tells none. Blocks.
-    pub fn topic_id(&self, topic: &str) -> Result<String, KafkaError> {
-        facts::topic_id(&self.0.client, topic)
+    /// The ids of topics, of those that are there; empty where the broker tells none. Blocks.
+    pub fn topic_ids(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<BTreeMap<Arc<str>, Arc<str>>, KafkaError> {
+        facts::topic_ids(&self.0.client, topics)
     }
 
     /// Start and readable end of logs. Blocks.
-    pub fn log_bounds(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, LogBounds>, KafkaError> {
+    pub fn log_bounds(&self, partitions: &[TopicPartition]) -> Answers<LogBounds> {
         facts::log_bounds(&self.0.client, partitions)
     }
 
     /// Readable ends of logs, at our isolation level. Blocks.
-    pub fn end_offsets(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
+    pub fn end_offsets(&self, partitions: &[TopicPartition]) -> Answers<Offset> {
         facts::end_offsets(&self.0.client, partitions)
     }
 

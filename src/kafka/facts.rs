@@ -1,22 +1,34 @@
-//! What is asked of the cluster about a topic; blocking calls for a blocking thread.
+//! What is asked of the cluster about topics; blocking calls for a blocking thread.
+//!
+//! However many topics there are, the number of requests is the same.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rdkafka::bindings as c;
 
 use super::KafkaError;
+use super::admin::{ConfigsAsked, Description, DescriptionsAsked, OffsetsAsked, TIMEOUT};
 use super::list::{Entry, PartitionList};
-use super::native::{self, Client, Event, Queue, millis};
+use super::native::{self, Client, millis};
 use crate::record::{Committed, CommittedOffsets, Offset, TimestampMs, TopicFacts, TopicPartition};
 
 /// How the cluster id of librdkafka's mock cluster begins, which answers no admin request.
 const MOCK_CLUSTER: &str = "mockCluster";
-/// How long one question may take; all of them are asked again by the caller.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// Names for the ends of a log, in the place of a time.
+const BEGINNING: i64 = -2;
+const END: i64 = -1;
+
+/// An answer for each Kafka partition that was asked about: a leader that is away is the trouble
+/// of its own ones alone.
+pub type Answers<T> = BTreeMap<TopicPartition, Result<T, KafkaError>>;
+
+/// All answers, or the first error.
+pub fn all<T>(answers: Answers<T>) -> Result<BTreeMap<TopicPartition, T>, KafkaError> {
+    answers.into_iter().map(|(at, answer)| Ok((at, answer?))).collect()
+}
 
 /// The first offset of a log, and the one after its last readable record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,38 +40,102 @@ pub struct LogBounds {
     pub end: Offset,
 }
 
-/// The facts of some Kafka partitions of one topic. Their offsets are fetched **after**
-/// `prefix_empty` was found out by the caller.
+/// What is known of each of these Kafka partitions. Offsets are fetched **after** the call began,
+/// and so after `prefix_empty` was found out by the caller. One topic's trouble is not another's.
 pub(super) fn topic_facts(
     client: &Arc<Client>,
-    topic: &str,
-    partitions: &[i32],
-    prefix_empty: Option<bool>,
-) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
-    let count = partition_count(client, topic)?;
-    let committed = Arc::new(committed(client, topic, count)?);
-    let topic_id: Arc<str> = topic_id(client, topic)?.into();
+    partitions: &[TopicPartition],
+    prefix_empty: &BTreeMap<Arc<str>, bool>,
+) -> Answers<TopicFacts> {
+    let mut names: Vec<Arc<str>> = partitions.iter().map(|at| Arc::clone(&at.topic)).collect();
+    names.sort();
+    names.dedup();
     let cluster_id: Arc<str> = cluster_id(client).into();
-    let compacted = compacted(client, topic);
-    let name: Arc<str> = topic.into();
-    let wanted: Vec<_> =
-        partitions.iter().map(|p| TopicPartition::new(Arc::clone(&name), *p)).collect();
-    let bounds = log_bounds(client, &wanted)?;
-    let facts = |bounds: &LogBounds| TopicFacts {
-        topic_id: Arc::clone(&topic_id),
-        cluster_id: Arc::clone(&cluster_id),
-        committed: Arc::clone(&committed),
-        log_start: bounds.start,
-        log_end: bounds.end,
-        prefix_empty,
-        compacted,
+    let is_mock = cluster_id.starts_with(MOCK_CLUSTER);
+    let configs = (!is_mock).then(|| ConfigsAsked::send(client, &names));
+    let bounds = BoundsAsked::send(client, partitions);
+    let topics = descriptions(client, &names, is_mock)
+        .and_then(|topics| Ok((committed_of(client, &topics)?, topics)));
+    let (mut committed, topics) = match topics {
+        Ok(found) => found,
+        Err(error) => {
+            return partitions.iter().map(|at| (at.clone(), Err(error.clone()))).collect();
+        }
     };
-    Ok(bounds.iter().map(|(partition, b)| (partition.partition, facts(b))).collect())
+    let mut bounds = bounds.answers();
+    let compacted = configs.map(ConfigsAsked::compacted).unwrap_or_default();
+    let mut facts = |at: &TopicPartition| {
+        let missing = || no_offsets(format!("{at}: the broker does not know it"));
+        let topic = topics.get(&at.topic).ok_or_else(missing)?.clone()?;
+        let bounds = bounds.remove(at).unwrap_or_else(|| Err(missing()))?;
+        let committed = committed.entry(Arc::clone(&at.topic)).or_insert_with(|| Err(missing()));
+        Ok(TopicFacts {
+            topic_id: topic.id,
+            cluster_id: Arc::clone(&cluster_id),
+            committed: committed.clone()?,
+            log_start: bounds.start,
+            log_end: bounds.end,
+            prefix_empty: prefix_empty.get(&at.topic).copied(),
+            compacted: compacted.get(&*at.topic).copied(),
+        })
+    };
+    partitions.iter().map(|at| (at.clone(), facts(at))).collect()
 }
 
-/// The group's offsets of all Kafka partitions of a topic.
-pub(super) fn group_offsets(client: &Client, topic: &str) -> Result<CommittedOffsets, KafkaError> {
-    committed(client, topic, partition_count(client, topic)?)
+type ByTopic<T> = BTreeMap<Arc<str>, Result<T, KafkaError>>;
+type Topics = ByTopic<Description>;
+
+/// librdkafka's mock cluster describes no topics, and gives them no ids.
+fn descriptions(
+    client: &Arc<Client>,
+    names: &[Arc<str>],
+    is_mock: bool,
+) -> Result<Topics, KafkaError> {
+    if !is_mock {
+        return DescriptionsAsked::send(client, names).answers();
+    }
+    let counted = |name: &Arc<str>| {
+        let partitions = partition_count(client, name);
+        (Arc::clone(name), partitions.map(|partitions| Description { id: "".into(), partitions }))
+    };
+    Ok(names.iter().map(counted).collect())
+}
+
+/// The group's offsets of all Kafka partitions of these topics, in one request.
+fn committed_of(
+    client: &Client,
+    topics: &Topics,
+) -> Result<ByTopic<Arc<CommittedOffsets>>, KafkaError> {
+    let known = topics.iter().filter_map(|(name, topic)| Some((name, topic.as_ref().ok()?)));
+    let partitions: Vec<_> = known
+        .flat_map(|(name, topic)| {
+            (0..topic.partitions).map(|number| TopicPartition::new(Arc::clone(name), number))
+        })
+        .collect();
+    let mut by_topic = ByTopic::<CommittedOffsets>::new();
+    for (at, answer) in committed(client, &partitions)? {
+        let offsets = by_topic.entry(at.topic).or_insert_with(|| Ok(BTreeMap::new()));
+        match (answer, offsets) {
+            (Ok(committed), Ok(offsets)) => drop(offsets.insert(at.partition, committed)),
+            // A failed one looks like one without an offset, and that would look like a first
+            // start: the topic's offsets count together or not at all.
+            (Err(error), offsets) => *offsets = Err(error),
+            (Ok(_), Err(_)) => {}
+        }
+    }
+    Ok(by_topic.into_iter().map(|(topic, offsets)| (topic, offsets.map(Arc::new))).collect())
+}
+
+/// The ids of topics, of those that are there; empty where the broker tells none.
+pub(super) fn topic_ids(
+    client: &Arc<Client>,
+    names: &[Arc<str>],
+) -> Result<BTreeMap<Arc<str>, Arc<str>>, KafkaError> {
+    if names.is_empty() || cluster_id(client).starts_with(MOCK_CLUSTER) {
+        return Ok(BTreeMap::new());
+    }
+    let topics = DescriptionsAsked::send(client, names).answers()?;
+    Ok(topics.into_iter().filter_map(|(name, topic)| Some((name, topic.ok()?.id))).collect())
 }
 
 /// The number of Kafka partitions of a topic.
@@ -116,102 +192,94 @@ fn metadata(client: &Client, topic: Option<&str>) -> Result<Vec<Topic>, KafkaErr
     }
 }
 
-/// The group's offsets of all Kafka partitions of a topic. librdkafka asks for stable ones when
-/// the isolation level is `read_committed`, so that no commit on its way is missed.
-fn committed(client: &Client, topic: &str, count: i32) -> Result<CommittedOffsets, KafkaError> {
+/// What the group holds. librdkafka asks for stable offsets when the isolation level is
+/// `read_committed`, so that no commit on its way is missed.
+pub(super) fn committed(
+    client: &Client,
+    partitions: &[TopicPartition],
+) -> Result<Answers<Committed>, KafkaError> {
     let failed =
-        |reason| KafkaError::Request { what: format!("committed offsets of {topic}"), reason };
-    let name: Arc<str> = topic.into();
-    let partitions: Vec<_> =
-        (0..count).map(|number| TopicPartition::new(Arc::clone(&name), number)).collect();
-    let list = PartitionList::at(&partitions, 0);
+        |reason| KafkaError::Request { what: "the group's committed offsets".into(), reason };
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let list = PartitionList::at(partitions, 0);
     // SAFETY: client and list outlive the call.
     let code = unsafe { c::rd_kafka_committed(client.ptr(), list.ptr(), millis(TIMEOUT)) };
     native::check_code(code).map_err(failed)?;
-    let mut offsets = CommittedOffsets::new();
-    for entry in list.entries() {
-        // A failed entry looks like one without an offset, and that would look like a first start.
-        if entry.error != 0 {
-            return Err(failed(format!("{}: {}", entry.partition, native::describe(entry.error))));
-        }
-        let metadata = String::from_utf8_lossy(&entry.metadata).into_owned();
-        let committed = Committed { offset: native::offset(entry.offset), metadata };
-        offsets.insert(entry.partition.partition, committed);
+    let answered = |entry: Entry| {
+        let answer = match entry.error {
+            0 => Ok(Committed {
+                offset: native::offset(entry.offset),
+                metadata: String::from_utf8_lossy(&entry.metadata).into_owned(),
+            }),
+            error => Err(failed(format!("{}: {}", entry.partition, native::describe(error)))),
+        };
+        (entry.partition, answer)
+    };
+    Ok(list.entries().into_iter().map(answered).collect())
+}
+
+/// The bounds of logs that were asked for.
+struct BoundsAsked {
+    starts: OffsetsAsked,
+    ends: OffsetsAsked,
+}
+
+impl BoundsAsked {
+    fn send(client: &Arc<Client>, partitions: &[TopicPartition]) -> Self {
+        let starts = OffsetsAsked::send(client, partitions, BEGINNING);
+        Self { starts, ends: OffsetsAsked::send(client, partitions, END) }
     }
-    Ok(offsets)
+
+    fn answers(self) -> Answers<LogBounds> {
+        let (starts, mut ends) = (known(self.starts), known(self.ends));
+        let bounds = |(at, start): (TopicPartition, Result<Offset, _>)| {
+            let end = ends.remove(&at)?;
+            // The two are not of one moment, and the start may have overtaken the end.
+            let both = start.and_then(|start| Ok(LogBounds { start, end: end?.max(start) }));
+            Some((at, both))
+        };
+        starts.into_iter().filter_map(bounds).collect()
+    }
 }
 
 /// The bounds of logs, two requests for each leader.
 pub(super) fn log_bounds(
-    client: &Client,
+    client: &Arc<Client>,
     partitions: &[TopicPartition],
-) -> Result<BTreeMap<TopicPartition, LogBounds>, KafkaError> {
-    // In this order: the end may grow meanwhile, and the start never passes an end seen later.
-    let starts = list_offsets(client, partitions, c::RD_KAFKA_OFFSET_BEGINNING)?;
-    let mut ends = list_offsets(client, partitions, c::RD_KAFKA_OFFSET_END)?;
-    let bounds = |(partition, start): (TopicPartition, Offset)| {
-        let end = ends.remove(&partition)?;
-        Some((partition, LogBounds { start, end }))
-    };
-    Ok(starts.into_iter().filter_map(bounds).collect())
+) -> Answers<LogBounds> {
+    BoundsAsked::send(client, partitions).answers()
 }
 
-/// The readable ends of logs. librdkafka asks with the client's isolation level.
-pub(super) fn end_offsets(
-    client: &Client,
-    partitions: &[TopicPartition],
-) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
-    list_offsets(client, partitions, c::RD_KAFKA_OFFSET_END)
+/// The readable ends of logs, at the client's isolation level.
+pub(super) fn end_offsets(client: &Arc<Client>, partitions: &[TopicPartition]) -> Answers<Offset> {
+    known(OffsetsAsked::send(client, partitions, END))
 }
 
 /// The first offsets whose records are of this time or later; where there is none, the end.
 pub(super) fn offsets_at(
-    client: &Client,
+    client: &Arc<Client>,
     partitions: &[TopicPartition],
     time: TimestampMs,
-) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
-    let ends = end_offsets(client, partitions)?;
-    let found = ask_offsets(client, partitions, time.0.max(0))?;
-    let pick = |(partition, offset): (TopicPartition, Option<Offset>)| {
-        let offset = offset.or_else(|| ends.get(&partition).copied())?;
-        Some((partition, offset))
+) -> Answers<Offset> {
+    let found = OffsetsAsked::send(client, partitions, time.0.max(0));
+    let mut ends = end_offsets(client, partitions);
+    let pick = |(at, offset): (TopicPartition, Result<Option<Offset>, _>)| {
+        let end = ends.remove(&at)?;
+        Some((at, offset.and_then(|offset| offset.map_or(end, Ok))))
     };
-    Ok(found.into_iter().filter_map(pick).collect())
+    found.answers().into_iter().filter_map(pick).collect()
 }
 
-/// Offsets of the beginning or the end, which every log has.
-fn list_offsets(
-    client: &Client,
-    partitions: &[TopicPartition],
-    which: i32,
-) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
-    let found = ask_offsets(client, partitions, i64::from(which))?;
-    let must_be = |(partition, offset): (TopicPartition, Option<Offset>)| match offset {
-        Some(offset) => Ok((partition, offset)),
-        None => Err(no_offsets(format!("{partition}: the broker tells no offset"))),
+/// Offsets of the beginning or the end, which every log has: a broker that is away tells none.
+fn known(asked: OffsetsAsked) -> Answers<Offset> {
+    let must_be = |(at, offset): (TopicPartition, Result<Option<Offset>, _>)| {
+        let missing = || no_offsets(format!("{at}: its leader tells no offset"));
+        let answer = offset.and_then(|offset| offset.ok_or_else(missing));
+        (at, answer)
     };
-    found.into_iter().map(must_be).collect()
-}
-
-/// `rd_kafka_offsets_for_times` sends what stands in the offset field as the timestamp of a
-/// ListOffsets request, in which -1 and -2 mean the end and the beginning.
-fn ask_offsets(
-    client: &Client,
-    partitions: &[TopicPartition],
-    which: i64,
-) -> Result<Vec<(TopicPartition, Option<Offset>)>, KafkaError> {
-    if partitions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let list = PartitionList::at(partitions, which);
-    // SAFETY: client and list outlive the call.
-    let code = unsafe { c::rd_kafka_offsets_for_times(client.ptr(), list.ptr(), millis(TIMEOUT)) };
-    native::check_code(code).map_err(no_offsets)?;
-    let answered = |entry: Entry| match entry.error {
-        0 => Ok((entry.partition, native::offset(entry.offset))),
-        error => Err(no_offsets(format!("{}: {}", entry.partition, native::describe(error)))),
-    };
-    list.entries().into_iter().map(answered).collect()
+    asked.answers().into_iter().map(must_be).collect()
 }
 
 fn no_offsets(reason: String) -> KafkaError {
@@ -229,83 +297,6 @@ pub(super) fn cluster_id(client: &Client) -> String {
         }
         copy
     }
-}
-
-/// The topic's id; empty where the broker is too old to have one.
-pub(super) fn topic_id(client: &Arc<Client>, topic: &str) -> Result<String, KafkaError> {
-    let what = format!("description of {topic}");
-    if cluster_id(client).starts_with(MOCK_CLUSTER) {
-        return Ok(String::new());
-    }
-    let name = c_name(topic, &what)?;
-    let mut names = [name.as_ptr()];
-    let replies = Queue::new(client);
-    // SAFETY: all arguments outlive the call, which copies them.
-    unsafe {
-        let collection = c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
-        c::rd_kafka_DescribeTopics(client.ptr(), collection, ptr::null(), replies.ptr());
-        c::rd_kafka_TopicCollection_destroy(collection);
-    }
-    let event = answer(&replies, &what)?;
-    // SAFETY: the event owns everything that is read from it here, and is alive.
-    let id = unsafe {
-        let result = c::rd_kafka_event_DescribeTopics_result(event.ptr());
-        let mut count = 0;
-        let topics = c::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        if count != 1 {
-            return Err(KafkaError::Request { what, reason: "not described".into() });
-        }
-        let error = c::rd_kafka_TopicDescription_error(*topics);
-        if !error.is_null() && c::rd_kafka_error_code(error) as i32 != 0 {
-            let reason = native::string(c::rd_kafka_error_string(error));
-            return Err(KafkaError::Request { what, reason });
-        }
-        let uuid = c::rd_kafka_TopicDescription_topic_id(*topics);
-        native::string(c::rd_kafka_Uuid_base64str(uuid))
-    };
-    // The zero id, as a broker without topic ids is read.
-    Ok(if id.bytes().all(|byte| byte == b'A') { String::new() } else { id })
-}
-
-/// Whether `cleanup.policy` compacts; unknown where the right to describe is missing.
-fn compacted(client: &Arc<Client>, topic: &str) -> Option<bool> {
-    if cluster_id(client).starts_with(MOCK_CLUSTER) {
-        return None;
-    }
-    let name = c_name(topic, "configuration").ok()?;
-    let replies = Queue::new(client);
-    // SAFETY: all arguments outlive the call, which copies them; the resource is ours and freed.
-    unsafe {
-        let kind = c::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
-        let mut resource = c::rd_kafka_ConfigResource_new(kind, name.as_ptr());
-        let options = ptr::null();
-        c::rd_kafka_DescribeConfigs(client.ptr(), &mut resource, 1, options, replies.ptr());
-        c::rd_kafka_ConfigResource_destroy(resource);
-    }
-    let event = answer(&replies, "configuration").ok()?;
-    // SAFETY: the event owns everything that is read from it here, and is alive.
-    unsafe {
-        let result = c::rd_kafka_event_DescribeConfigs_result(event.ptr());
-        let mut count = 0;
-        let resources = c::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
-        if count != 1 {
-            return None;
-        }
-        let entries = c::rd_kafka_ConfigResource_configs(*resources, &mut count);
-        (0..count).map(|index| *entries.add(index)).find_map(|entry| {
-            let name = CStr::from_ptr(c::rd_kafka_ConfigEntry_name(entry));
-            let value = || native::string(c::rd_kafka_ConfigEntry_value(entry));
-            (name.to_bytes() == b"cleanup.policy").then(|| value().contains("compact"))
-        })
-    }
-}
-
-/// Waits for the reply to an administrative request.
-fn answer(replies: &Queue, what: &str) -> Result<Event, KafkaError> {
-    let failed = |reason| KafkaError::Request { what: what.to_owned(), reason };
-    let event = replies.poll(TIMEOUT).ok_or_else(|| failed("no answer in time".into()))?;
-    native::check_code(event.error()).map_err(failed)?;
-    Ok(event)
 }
 
 fn c_name(name: &str, what: &str) -> Result<CString, KafkaError> {

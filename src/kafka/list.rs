@@ -95,7 +95,7 @@ pub(super) unsafe fn entries(list: *const c::rd_kafka_topic_partition_list_t) ->
 ///
 /// # Safety
 /// The element is alive.
-unsafe fn entry(element: *const c::rd_kafka_topic_partition_t) -> Entry {
+pub(super) unsafe fn entry(element: *const c::rd_kafka_topic_partition_t) -> Entry {
     // SAFETY: as promised by the caller; `err` is read as a plain number because a broker may
     // send a code for which the Rust enum has no variant.
     unsafe {

@@ -16,6 +16,7 @@
     reason = "an edge: retries, rate limits and deadlines of the client are in wall time"
 )]
 
+mod admin;
 mod committer;
 mod edge;
 mod error;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 pub use committer::{CommitDone, CommitOutcome};
 pub use edge::{EdgeOptions, FetchMemory, HARD_STOP_EXIT_CODE, KafkaEdge, exit_now};
 pub use error::KafkaError;
-pub use facts::LogBounds;
+pub use facts::{Answers, LogBounds, all};
 pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};

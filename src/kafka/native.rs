@@ -15,13 +15,16 @@ use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
 
 use super::KafkaError;
 use super::list::{Entry, entries};
-use crate::record::{Offset, TopicPartition};
+use crate::record::{IsolationLevel, Offset, TopicPartition};
 
 /// How long a handle may take to be torn down before it is left to the end of the process.
 const DESTROY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One librdkafka client.
-pub(super) struct Client(NonNull<c::rd_kafka_t>);
+pub(super) struct Client {
+    rk: NonNull<c::rd_kafka_t>,
+    isolation: IsolationLevel,
+}
 
 // SAFETY: librdkafka documents its handle as completely thread safe.
 unsafe impl Send for Client {}
@@ -59,11 +62,23 @@ impl Client {
             c::rd_kafka_set_log_queue(rk.as_ptr(), ptr::null_mut());
             c::rd_kafka_poll_set_consumer(rk.as_ptr());
         }
-        Ok(Self(rk))
+        Ok(Self { rk, isolation: isolation_of(config) })
     }
 
     pub(super) fn ptr(&self) -> *mut c::rd_kafka_t {
-        self.0.as_ptr()
+        self.rk.as_ptr()
+    }
+
+    /// Which records of transactions it reads.
+    pub(super) const fn isolation(&self) -> IsolationLevel {
+        self.isolation
+    }
+}
+
+fn isolation_of(config: &ClientConfig) -> IsolationLevel {
+    match config.get("isolation.level") {
+        Some("read_uncommitted") => IsolationLevel::ReadUncommitted,
+        _ => IsolationLevel::ReadCommitted,
     }
 }
 
@@ -71,7 +86,7 @@ impl Drop for Client {
     /// Tears the client down on a thread of its own: librdkafka waits there for whatever still
     /// refers to it, and a stop of this process must not.
     fn drop(&mut self) {
-        let address = self.0.as_ptr() as usize;
+        let address = self.rk.as_ptr() as usize;
         let (done, waiting) = mpsc::channel();
         let destroy = move || {
             // SAFETY: this is the last owner; the group was left before, so no callback runs.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::facts::{self, LogBounds};
+use super::facts::{self, Answers, LogBounds};
 use super::native::{self, Client, Event, Queue, millis};
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
@@ -140,32 +140,23 @@ impl Onlooker {
         facts::partition_count(&self.0, topic)
     }
 
-    /// What is known of these Kafka partitions of a topic, as `KafkaEdge::topic_facts` tells it.
-    /// Blocks.
+    /// What is known of these Kafka partitions, as `KafkaEdge::topic_facts` tells it. Blocks.
     pub fn topic_facts(
         &self,
-        topic: &str,
-        partitions: &[i32],
-        prefix_empty: Option<bool>,
-    ) -> Result<BTreeMap<i32, TopicFacts>, KafkaError> {
-        facts::topic_facts(&self.0, topic, partitions, prefix_empty)
+        partitions: &[TopicPartition],
+        prefix_empty: &BTreeMap<Arc<str>, bool>,
+    ) -> Answers<TopicFacts> {
+        facts::topic_facts(&self.0, partitions, prefix_empty)
     }
 
     /// Start and readable end of logs. Blocks.
-    pub fn log_bounds(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, LogBounds>, KafkaError> {
+    pub fn log_bounds(&self, partitions: &[TopicPartition]) -> Answers<LogBounds> {
         facts::log_bounds(&self.0, partitions)
     }
 
     /// The first offsets whose records are of this time or later; where there is none, the
     /// readable end. Blocks.
-    pub fn offsets_at(
-        &self,
-        partitions: &[TopicPartition],
-        time: TimestampMs,
-    ) -> Result<BTreeMap<TopicPartition, Offset>, KafkaError> {
+    pub fn offsets_at(&self, partitions: &[TopicPartition], time: TimestampMs) -> Answers<Offset> {
         facts::offsets_at(&self.0, partitions, time)
     }
 }

@@ -46,7 +46,7 @@ pub fn sample_records(
     let name: Arc<str> = topic.into();
     let partitions: Vec<_> =
         (0..count).map(|number| TopicPartition::new(Arc::clone(&name), number)).collect();
-    let shares = shares(&facts::log_bounds(&client, &partitions)?, at_most);
+    let shares = shares(&facts::all(facts::log_bounds(&client, &partitions))?, at_most);
     let mut reading = Reading { open: HashMap::new(), records: Vec::new(), bytes: 0, fault: None };
     let fetch = Fetch::start(&client, topic, &shares)?;
     reading.open.extend(shares.iter().map(|share| (share.partition, share.end)));

@@ -5,7 +5,7 @@
 
 use super::action::Moment;
 use super::batch::{OpenBatch, SealedBatch};
-use super::partition::{Context, Partition, Turn};
+use super::partition::{Context, Partition};
 use super::rotate::RotationReason;
 use super::sink::Sink;
 use crate::record::TopicPartition;
@@ -19,6 +19,18 @@ pub struct MemoryUse {
     pub landing: u64,
     /// The largest of the open ones.
     pub largest_open: u64,
+}
+
+/// Whether a replay reads. A pinned batch cannot be flushed early, so replays that together need
+/// more memory than there is go one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Reads while memory lasts.
+    Shared,
+    /// Reads though memory is short: nothing else of the lane can give any up.
+    Alone,
+    /// Gave up what it had read, to read it again later.
+    Later,
 }
 
 impl Sink {

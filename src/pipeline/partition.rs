@@ -15,6 +15,7 @@ use super::backoff;
 use super::batch::{OpenBatch, SealedBatch};
 use super::flight::Flight;
 use super::ledger::Pending;
+use super::memory::Turn;
 use super::pin::{Mark, Pin};
 use super::resolve::{self, Plan};
 use super::rotate::{RotationReason, worth_handing_over};
@@ -87,18 +88,6 @@ pub(super) struct Replay {
     /// When we stop waiting for a log that ends before the pin does.
     pub(super) give_up: Option<Moment>,
     pub(super) turn: Turn,
-}
-
-/// Whether a replay reads. A pinned batch cannot be flushed early, so replays that together need
-/// more memory than there is go one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Reads while memory lasts.
-    Shared,
-    /// Reads though memory is short: nothing else of the lane can give any up.
-    Alone,
-    /// Gave up what it had read, to read it again later.
-    Later,
 }
 
 pub(super) struct Partition {

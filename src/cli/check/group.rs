@@ -6,6 +6,7 @@ use super::cluster::{Cluster, Topic, fault};
 use super::report::{Report, Verdict};
 use super::{EmptyPrefixes, words};
 use crate::config::Settings;
+use crate::kafka::KafkaError;
 use crate::pipeline::{self, Outlook};
 use crate::record::{Offset, TopicFacts, TopicPartition};
 
@@ -19,12 +20,15 @@ pub(super) fn check(
     if cluster.topics.is_empty() {
         return report.skip("group", "not tried: it needs a topic");
     }
+    let empty = empty.iter().map(|(topic, empty)| (topic.as_str().into(), *empty)).collect();
+    let partitions: Vec<_> = cluster.topics.iter().flat_map(Topic::partitions).collect();
+    let mut facts = cluster.onlooker.topic_facts(&partitions, &empty);
     for topic in &cluster.topics {
-        let numbers: Vec<i32> = (0..topic.count).collect();
-        let empty = empty.get(&topic.name).copied();
-        match cluster.onlooker.topic_facts(&topic.name, &numbers, empty) {
+        let of_topic = topic.partitions().into_iter();
+        let answers = of_topic.filter_map(|at| Some((at.partition, facts.remove(&at)?)));
+        match answers.map(|(number, facts)| Ok((number, facts?))).collect() {
             Ok(facts) => standing(topic, settings, &facts, report),
-            Err(error) => {
+            Err::<_, KafkaError>(error) => {
                 let group = &settings.kafka.group_id;
                 let text = format!(
                     "{error}; this user must be allowed to READ the group {group}, and to READ \

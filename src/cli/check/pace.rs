@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::cluster::Cluster;
-use crate::kafka::{KafkaError, LogBounds};
+use crate::kafka::{KafkaError, LogBounds, all};
 use crate::record::{Offset, TimestampMs, TopicPartition};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -35,17 +35,17 @@ impl Rates {
 
 impl Pace {
     pub(super) fn start(cluster: &Cluster) -> Self {
-        Self { at: Instant::now(), bounds: cluster.onlooker.log_bounds(&partitions(cluster)) }
+        Self { at: Instant::now(), bounds: all(cluster.onlooker.log_bounds(&partitions(cluster))) }
     }
 
     /// The rates by topic. Waits until the shortest span is over.
     pub(super) fn rates(self, cluster: &Cluster) -> Result<BTreeMap<String, Rates>, KafkaError> {
         let before = self.bounds?;
         thread::sleep(SHORTEST.saturating_sub(self.at.elapsed()));
-        let all = partitions(cluster);
-        let hour_ago = cluster.onlooker.offsets_at(&all, hour_ago())?;
+        let every = partitions(cluster);
+        let hour_ago = all(cluster.onlooker.offsets_at(&every, hour_ago()))?;
         let span = self.at.elapsed();
-        let after = cluster.onlooker.log_bounds(&all)?;
+        let after = all(cluster.onlooker.log_bounds(&every))?;
         let growth = |at: &TopicPartition| {
             let (before, after) = (before.get(at)?, after.get(at)?);
             let then = hour_ago.get(at).copied().unwrap_or(after.end);

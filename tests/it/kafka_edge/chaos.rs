@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::member::{Landed, Member, Protocol, settings};
-use crate::support::kafka::{Broker, Bulk};
 use crate::needs_servers;
+use crate::support::kafka::{Broker, Bulk};
 
 const PARTITIONS: i32 = 8;
 const RECORDS: u64 = 1_000_000;

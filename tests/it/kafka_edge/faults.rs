@@ -9,8 +9,8 @@ use kafka_s3_sink::kafka::{FetchEvent, LaneConsumer};
 use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, Offset, TopicPartition};
 
 use super::member::{Landed, Member, PATIENCE, Protocol, connect, settings, wait_until};
-use crate::support::kafka::{Broker, Bulk, Version};
 use crate::needs_servers;
+use crate::support::kafka::{Broker, Bulk, Version};
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Cooperative, Protocol::Eager, Protocol::Kip848];
 

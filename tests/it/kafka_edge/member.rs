@@ -142,14 +142,15 @@ impl Shared {
                     if edge.fence().current(&partition) != Some(epoch) {
                         break None;
                     }
-                    match edge.topic_facts(&partition.topic, &[number], None) {
-                        Ok(facts) => break Some(facts),
-                        Err(error) => eprintln!("facts of {partition}: {error}"),
+                    let ask = std::slice::from_ref(&partition);
+                    match edge.topic_facts(ask, &BTreeMap::new()).remove(&partition) {
+                        Some(Ok(facts)) => break Some(facts),
+                        failed => eprintln!("facts of {partition}: {failed:?}"),
                     }
                     std::thread::sleep(Duration::from_millis(100));
                 };
                 let Some(facts) = facts else { continue };
-                let offset = facts[&number].committed[&number].offset.unwrap_or(Offset(0));
+                let offset = facts.committed[&number].offset.unwrap_or(Offset(0));
                 this.tell(&partition.clone(), Command::Start(partition, epoch, offset));
             }
         });

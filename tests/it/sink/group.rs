@@ -141,3 +141,26 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
     sink.wait_success(PATIENCE);
     case.assert_exact(&expected);
 }
+
+/// Their facts are asked for together, with and without offsets of the group.
+#[test]
+fn many_quiet_topics_begin_and_land() {
+    let Some(case) = Case::shared("e2e-quiet.0", 1) else { return };
+    for number in 1..40 {
+        case.broker.create_topic(&format!("e2e-quiet.{number}"), 1, &[]);
+    }
+    let config = case
+        .config()
+        .set("kafka.topics", vec!["^e2e-quiet\\..*".to_owned()])
+        .set("rotation.max_age", "1s");
+    let bulk = case.bulk(100);
+    for produced in [&bulk, &bulk.next()] {
+        let mut sink = Sink::run(&config);
+        sink.wait_for_metric("kafka_s3_sink_assigned_kafka_partitions", 40.0, PATIENCE);
+        case.broker.produce_many(produced);
+        case.wait_committed(&mut sink);
+        sink.sigterm();
+        sink.wait_success(PATIENCE);
+    }
+    case.assert_exact(&bulk.expected().and(bulk.next().expected()));
+}
