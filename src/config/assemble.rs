@@ -69,6 +69,7 @@ fn kafka(parts: &Parts, machine: Machine) -> KafkaSettings {
             _ => Assignor::CooperativeSticky,
         },
         group_instance_id: values.text("kafka.group_instance_id").map(Into::into),
+        msk_iam_region: values.text("kafka.msk_iam_region").map(Into::into),
         start: values.word("kafka.start").unwrap_or(StartPosition::Earliest),
         on_lost_offsets: values.word("kafka.on_lost_offsets").unwrap_or(LostOffsetsPolicy::Error),
         on_offset_out_of_range: values

@@ -107,6 +107,7 @@ fn of_kafka(kafka: &KafkaSettings, name: &str) -> Option<String> {
             Assignor::Eager => "eager",
         })),
         "group_instance_id" => kafka.group_instance_id.as_deref().map(quoted),
+        "msk_iam_region" => kafka.msk_iam_region.as_deref().map(quoted),
         "start" => word(&kafka.start),
         "on_lost_offsets" => word(&kafka.on_lost_offsets),
         "on_offset_out_of_range" => word(&kafka.on_offset_out_of_range),

@@ -43,6 +43,8 @@ pub struct KafkaSettings {
     pub assignor: Assignor,
     /// Static membership (`group.instance.id`), if wanted.
     pub group_instance_id: Option<String>,
+    /// The region of an Amazon MSK cluster that takes IAM for signing in.
+    pub msk_iam_region: Option<String>,
     /// Where a first start begins.
     pub start: StartPosition,
     /// What to do where offsets that we once had are gone.

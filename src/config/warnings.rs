@@ -37,6 +37,15 @@ impl Settings {
         if kafka.group_protocol == GroupProtocol::Consumer && kafka.assignor == Assignor::Eager {
             said.push("kafka.assignor: has no effect with group_protocol = \"consumer\"".into());
         }
+        let mechanism = |name: &&String| librdkafka::MECHANISM.contains(&name.as_str());
+        if kafka.msk_iam_region.is_some()
+            && let Some(name) = kafka.librdkafka.keys().find(mechanism)
+        {
+            said.push(format!(
+                "kafka.msk_iam_region: has no effect unless kafka.librdkafka.{name} is OAUTHBEARER, \
+                 which it would be by itself"
+            ));
+        }
         for name in kafka.librdkafka.keys().filter(|name| librdkafka::for_producers(name)) {
             said.push(format!(
                 "kafka.librdkafka.{name}: a property of producers, without effect here"

@@ -81,7 +81,7 @@ impl KafkaEdge {
         let lanes = lanes.max(1);
         let config = properties::consumer(settings, isolation, memory, lanes);
         let fence_deadline = properties::fence_deadline(&config);
-        let client = Arc::new(Client::consumer(&config)?);
+        let client = Arc::new(Client::consumer(&config, settings.msk_iam_region.as_deref())?);
         let lanes: Vec<_> = (0..lanes).map(|_| Arc::new(LaneShared::new(&client))).collect();
         let consumers = lanes
             .iter()

@@ -27,6 +27,7 @@ mod group;
 mod lane;
 mod list;
 mod message;
+mod msk;
 mod native;
 mod onlooker;
 pub mod produce;

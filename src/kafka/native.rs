@@ -15,6 +15,7 @@ use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
 
 use super::KafkaError;
 use super::list::{Entry, entries};
+use super::msk::TokenSource;
 use crate::record::{IsolationLevel, Offset, TopicPartition};
 
 /// How long a handle may take to be torn down before it is left to the end of the process.
@@ -24,6 +25,7 @@ const DESTROY_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Client {
     rk: NonNull<c::rd_kafka_t>,
     isolation: IsolationLevel,
+    tokens: Option<Box<TokenSource>>,
 }
 
 // SAFETY: librdkafka documents its handle as completely thread safe.
@@ -33,12 +35,18 @@ unsafe impl Sync for Client {}
 
 impl Client {
     /// Makes a consumer whose rebalances, errors, logs and tokens are events of its main queue.
-    pub(super) fn consumer(config: &ClientConfig) -> Result<Self, KafkaError> {
+    /// With a region, it signs in to Amazon MSK there.
+    pub(super) fn consumer(
+        config: &ClientConfig,
+        msk_iam_region: Option<&str>,
+    ) -> Result<Self, KafkaError> {
         let conf = config.create_native_config().map_err(|e| KafkaError::Config(e.to_string()))?;
-        let events = c::RD_KAFKA_EVENT_REBALANCE
-            | c::RD_KAFKA_EVENT_ERROR
-            | c::RD_KAFKA_EVENT_OFFSET_COMMIT
-            | c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+        let tokens = msk_iam_region.map(|region| TokenSource::attach(&conf, region));
+        let mut events =
+            c::RD_KAFKA_EVENT_REBALANCE | c::RD_KAFKA_EVENT_ERROR | c::RD_KAFKA_EVENT_OFFSET_COMMIT;
+        if tokens.is_none() {
+            events |= c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+        }
         // SAFETY: the configuration is alive and ours.
         unsafe { c::rd_kafka_conf_set_events(conf.ptr(), events) };
         let mut text = [0 as c_char; 512];
@@ -62,7 +70,13 @@ impl Client {
             c::rd_kafka_set_log_queue(rk.as_ptr(), ptr::null_mut());
             c::rd_kafka_poll_set_consumer(rk.as_ptr());
         }
-        Ok(Self { rk, isolation: isolation_of(config) })
+        let client = Self { rk, isolation: isolation_of(config), tokens };
+        if client.tokens.is_some() {
+            // SAFETY: the client is alive; an error object is ours and freed.
+            let error = unsafe { c::rd_kafka_sasl_background_callbacks_enable(client.ptr()) };
+            check(error).map_err(KafkaError::Config)?;
+        }
+        Ok(client)
     }
 
     pub(super) fn ptr(&self) -> *mut c::rd_kafka_t {
@@ -87,6 +101,7 @@ impl Drop for Client {
     /// refers to it, and a stop of this process must not.
     fn drop(&mut self) {
         let address = self.rk.as_ptr() as usize;
+        let tokens = self.tokens.take();
         let (done, waiting) = mpsc::channel();
         let destroy = move || {
             // SAFETY: this is the last owner; the group was left before, so no callback runs.
@@ -96,6 +111,8 @@ impl Drop for Client {
                     c::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
                 );
             }
+            // Until now the client may have asked for one.
+            drop(tokens);
             let _ = done.send(());
         };
         let spawned = std::thread::Builder::new().name("kafka-destroy".into()).spawn(destroy);

@@ -12,6 +12,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::facts::{self, Answers, LogBounds};
 use super::native::{self, Client, Event, Queue, millis};
+use super::report::NO_TOKENS;
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{IsolationLevel, Offset, TimestampMs, TopicFacts, TopicPartition};
@@ -28,7 +29,7 @@ pub fn reach(
 ) -> Result<Vec<String>, KafkaError> {
     let mut config = properties::onlooker(settings, IsolationLevel::ReadCommitted);
     config.set("bootstrap.servers", server);
-    let client = Arc::new(Client::consumer(&config)?);
+    let client = Arc::new(Client::consumer(&config, settings.msk_iam_region.as_deref())?);
     let queue = Queue::replies(&client);
     let deadline = Instant::now() + patience;
     let mut heard = Heard::default();
@@ -62,8 +63,7 @@ impl Heard {
         match event.kind() {
             c::RD_KAFKA_EVENT_ERROR => self.error(event.error(), event.error_text()),
             c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
-                let text = "sasl.mechanism=OAUTHBEARER: no source of tokens is built in";
-                self.refused = Some(text.to_owned());
+                self.refused = Some(NO_TOKENS.to_owned());
             }
             _ => {}
         }
@@ -122,7 +122,8 @@ impl Onlooker {
     ) -> Result<Self, KafkaError> {
         let mut config = properties::onlooker(settings, isolation);
         config.set("group.id", &settings.group_id);
-        Ok(Self(Arc::new(Client::consumer(&config)?)))
+        let region = settings.msk_iam_region.as_deref();
+        Ok(Self(Arc::new(Client::consumer(&config, region)?)))
     }
 
     /// The cluster's id; empty if no broker tells it. Blocks.

@@ -60,6 +60,9 @@ fn connection(config: &mut ClientConfig, settings: &KafkaSettings) {
         .set("socket.timeout.ms", "10000")
         // New topics that match, and new Kafka partitions, are found within this time.
         .set("topic.metadata.refresh.interval.ms", "30000");
+    if settings.msk_iam_region.is_some() {
+        config.set("security.protocol", "SASL_SSL").set("sasl.mechanism", "OAUTHBEARER");
+    }
 }
 
 /// What the promise rests on; `config` refuses these keys in the user's own properties.
@@ -139,6 +142,7 @@ mod tests {
             group_protocol: protocol,
             assignor,
             group_instance_id: None,
+            msk_iam_region: None,
             start: StartPosition::Earliest,
             on_lost_offsets: LostOffsetsPolicy::Error,
             on_offset_out_of_range: OutOfRangePolicy::Stop,
@@ -157,7 +161,7 @@ mod tests {
             for assignor in [Assignor::CooperativeSticky, Assignor::Eager] {
                 for bytes in [0, 64 << 20, 8 << 30] {
                     let config = of(&settings(protocol, assignor), bytes);
-                    super::super::native::Client::consumer(&config).unwrap();
+                    super::super::native::Client::consumer(&config, None).unwrap();
                 }
             }
         }

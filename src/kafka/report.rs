@@ -18,6 +18,10 @@ const SPAN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// OAUTHBEARER was asked for, and nothing makes tokens.
+pub(super) const NO_TOKENS: &str = "sasl.mechanism=OAUTHBEARER: the tokens that are built in are Amazon MSK's \
+     (kafka.msk_iam_region)";
+
 /// Carries librdkafka's words to the log and to the listener.
 #[derive(Default)]
 pub(super) struct Report {
@@ -34,8 +38,7 @@ impl Report {
             c::RD_KAFKA_EVENT_LOG => self.log(event),
             c::RD_KAFKA_EVENT_ERROR => self.error(event, listener),
             c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
-                // A source of tokens (MSK IAM) would be asked here, on a thread of its own.
-                listener.group_error("sasl.mechanism=OAUTHBEARER: no source of tokens is built in");
+                listener.group_error(NO_TOKENS);
             }
             _ => {}
         }

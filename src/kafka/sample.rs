@@ -41,7 +41,8 @@ pub fn sample_records(
     topic: &str,
     at_most: usize,
 ) -> Result<Vec<SampledRecord>, KafkaError> {
-    let client = Arc::new(Client::consumer(&properties::onlooker(settings, isolation))?);
+    let config = properties::onlooker(settings, isolation);
+    let client = Arc::new(Client::consumer(&config, settings.msk_iam_region.as_deref())?);
     let count = facts::partition_count(&client, topic)?;
     let name: Arc<str> = topic.into();
     let partitions: Vec<_> =

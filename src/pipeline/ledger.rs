@@ -139,7 +139,7 @@ impl Partition {
         assert!(!gap, "{}: a gap in the ledger after {offset}", self.at);
         let leader_epoch =
             last.and_then(|batch| batch.last).map(|(_, epoch)| epoch).or(self.leader_epoch);
-        let mark = Mark { offset, leader_epoch, first_start: false, ..self.mark() };
+        let mark = Mark { offset, leader_epoch, first_start: None, ..self.mark() };
         let pin = self.sealed.front().filter(|batch| !batch.objects.is_empty()).map(pin_of);
         let metadata = encode_metadata(&mark, pin.as_ref());
         Pending::new(Kind::End { with_pin: pin.is_some() }, now, offset, metadata)
@@ -227,7 +227,7 @@ impl Partition {
 
     fn ended(&mut self, cx: &mut Context<'_>, offset: Offset) {
         self.committed = Some(offset);
-        self.first_start = false;
+        self.first_start = None;
         if let Some(flight) = self.flight.take() {
             let batch = flight.batch;
             self.leader_epoch = batch.last.map(|(_, epoch)| epoch).or(self.leader_epoch);

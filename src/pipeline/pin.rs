@@ -47,9 +47,10 @@ pub struct Mark {
     /// The hash of the layout in force.
     #[serde(rename = "h", with = "shared")]
     pub layout_hash: Arc<str>,
-    /// Nothing of this Kafka partition has landed yet: the offset is where a first start began.
-    #[serde(rename = "fs", default, skip_serializing_if = "std::ops::Not::not")]
-    pub first_start: bool,
+    /// Nothing of this Kafka partition has landed yet: the offset is where a first start began,
+    /// when the topic had so many Kafka partitions.
+    #[serde(rename = "fs", default, skip_serializing_if = "Option::is_none")]
+    pub first_start: Option<i32>,
 }
 
 /// A batch that was begun: whoever reads this finishes exactly `[offset of the mark, end)`.
@@ -207,7 +208,7 @@ mod tests {
             cluster_id: "".into(),
             leader_epoch: Some(3),
             layout_hash: "00ff".into(),
-            first_start: false,
+            first_start: None,
         }
     }
 
@@ -251,7 +252,8 @@ mod tests {
         #[test]
         fn marks_and_pins_survive_the_round_trip(
             base in 0i64..1 << 60, ahead in 0i64..1000, len in 1i64..1_000_000,
-            epoch in proptest::option::of(any::<i32>()), first_start: bool, pinned: bool,
+            epoch in proptest::option::of(any::<i32>()), pinned: bool,
+            first_start in proptest::option::of(1..i32::MAX),
         ) {
             let mark = Mark {
                 offset: Offset(base), leader_epoch: epoch, first_start, ..mark()

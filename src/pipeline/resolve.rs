@@ -38,7 +38,7 @@ pub(super) enum Plan {
     /// A new batch begins at the mark's offset.
     Continue { mark: Mark },
     /// Commit this offset with our mark, then begin there.
-    Begin { from: Offset, how: &'static str, first_start: bool, lost: Option<OffsetRange> },
+    Begin { from: Offset, how: &'static str, first_start: Option<i32>, lost: Option<OffsetRange> },
     /// Stop.
     Stop(StopReason),
 }
@@ -83,7 +83,7 @@ fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: 
         OutOfRangePolicy::Earliest => Plan::Begin {
             from: facts.log_start,
             how: "after records that Kafka deleted before they were read",
-            first_start: false,
+            first_start: None,
             lost: Some(lost),
         },
         OutOfRangePolicy::Stop => Plan::Stop(stops::out_of_range(at, lost)),
@@ -93,8 +93,10 @@ fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: 
 fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -> Plan {
     let ours = our_marks(facts);
     let nothing_landed = facts.prefix_empty == Some(true);
-    // Members that start at the same time see each other's first marks before anything landed.
-    if nothing_landed && ours.iter().all(|mark| mark.first_start) {
+    // Members that start at the same time see each other's first marks before anything landed,
+    // and these tell how many Kafka partitions there were then.
+    let is_new = ours.iter().filter_map(|mark| mark.first_start).any(|then| at.partition >= then);
+    if nothing_landed && !is_new && ours.iter().all(|mark| mark.first_start.is_some()) {
         return first_start(facts, policies, "first start");
     }
     if !ours.is_empty() && facts.log_start == Offset(0) {
@@ -102,7 +104,7 @@ fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -
         return Plan::Begin {
             from: Offset(0),
             how: "new Kafka partition",
-            first_start: true,
+            first_start: Some(partition_count(facts)),
             lost: None,
         };
     }
@@ -114,7 +116,12 @@ fn first_start(facts: &TopicFacts, policies: Policies, how: &'static str) -> Pla
         StartPosition::Earliest => facts.log_start,
         StartPosition::Latest => facts.log_end,
     };
-    Plan::Begin { from, how, first_start: true, lost: None }
+    Plan::Begin { from, how, first_start: Some(partition_count(facts)), lost: None }
+}
+
+/// The group is asked about all Kafka partitions of the topic.
+fn partition_count(facts: &TopicFacts) -> i32 {
+    i32::try_from(facts.committed.len()).unwrap_or(i32::MAX)
 }
 
 fn our_marks(facts: &TopicFacts) -> Vec<Mark> {
@@ -144,14 +151,14 @@ fn lost(
         Some(from) => Plan::Begin {
             from,
             how: "an offset that somebody set, as kafka.on_lost_offsets = \"start\" says",
-            first_start: false,
+            first_start: None,
             lost: None,
         },
         None => {
             let how = "the configured start, as kafka.on_lost_offsets = \"start\" says";
             match first_start(facts, policies, how) {
                 Plan::Begin { from, how, .. } => {
-                    Plan::Begin { from, how, first_start: false, lost: None }
+                    Plan::Begin { from, how, first_start: None, lost: None }
                 }
                 other => other,
             }
@@ -176,14 +183,15 @@ mod tests {
         TopicPartition::new("t", 0)
     }
 
-    fn mark(offset: i64, first_start: bool) -> Mark {
+    /// With the number of Kafka partitions of a first start, or zero.
+    fn mark(offset: i64, first_start: i32) -> Mark {
         Mark {
             offset: Offset(offset),
             topic_id: "id".into(),
             cluster_id: "".into(),
             leader_epoch: None,
             layout_hash: "h".into(),
-            first_start,
+            first_start: (first_start > 0).then_some(first_start),
         }
     }
 
@@ -236,24 +244,24 @@ mod tests {
 
     fn begin(plan: Plan) -> (i64, bool) {
         match plan {
-            Plan::Begin { from, first_start, .. } => (from.0, first_start),
+            Plan::Begin { from, first_start, .. } => (from.0, first_start.is_some()),
             other => panic!("does not begin: {other:?}"),
         }
     }
 
     #[test]
     fn our_mark_is_followed_and_a_pin_replayed() {
-        let marked = encode_metadata(&mark(10, false), None);
+        let marked = encode_metadata(&mark(10, 0), None);
         let plan_of = |text: &str| plan(&at(), &facts(&[(0, 10, text.to_owned())]), STRICT);
-        assert_eq!(plan_of(&marked), Plan::Continue { mark: mark(10, false) });
-        let pinned = encode_metadata(&mark(10, false), Some(&pin()));
-        let expected = Plan::Replay { mark: mark(10, false), pin: pin(), from: Offset(10) };
+        assert_eq!(plan_of(&marked), Plan::Continue { mark: mark(10, 0) });
+        let pinned = encode_metadata(&mark(10, 0), Some(&pin()));
+        let expected = Plan::Replay { mark: mark(10, 0), pin: pin(), from: Offset(10) };
         assert_eq!(plan_of(&pinned), expected);
     }
 
     #[test]
     fn retention_that_overtook_a_mark_stops_or_is_counted() {
-        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), None))]);
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, 0), None))]);
         facts.log_start = Offset(15);
         assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "offset_out_of_range");
         let Plan::Begin { from, lost, .. } = plan(&at(), &facts, LENIENT) else { panic!() };
@@ -262,7 +270,7 @@ mod tests {
 
     #[test]
     fn retention_within_a_pinned_range_leaves_a_replay_of_the_rest() {
-        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), Some(&pin())))]);
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, 0), Some(&pin())))]);
         facts.log_start = Offset(15);
         let Plan::Replay { from, .. } = plan(&at(), &facts, STRICT) else { panic!() };
         assert_eq!(from, Offset(15));
@@ -270,16 +278,16 @@ mod tests {
 
     #[test]
     fn a_topic_made_again_stops() {
-        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, false), None))]);
+        let mut facts = facts(&[(0, 10, encode_metadata(&mark(10, 0), None))]);
         facts.topic_id = "other".into();
         assert_eq!(stop_code(plan(&at(), &facts, LENIENT)), "topic_recreated");
         facts.topic_id = "".into();
-        assert_eq!(plan(&at(), &facts, STRICT), Plan::Continue { mark: mark(10, false) });
+        assert_eq!(plan(&at(), &facts, STRICT), Plan::Continue { mark: mark(10, 0) });
     }
 
     #[test]
     fn an_offset_set_by_hand_is_followed_only_where_the_user_says_so() {
-        let moved = encode_metadata(&mark(9, false), None);
+        let moved = encode_metadata(&mark(9, 0), None);
         for metadata in ["", "by hand", &moved] {
             let facts = facts(&[(0, 10, metadata.to_owned())]);
             assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
@@ -300,23 +308,33 @@ mod tests {
 
     #[test]
     fn members_of_one_first_start_do_not_take_each_other_for_old_ones() {
-        let mut starting = facts(&[(1, 10, encode_metadata(&mark(10, true), None))]);
+        let mut starting = facts(&[(1, 10, encode_metadata(&mark(10, 2), None))]);
         starting.prefix_empty = Some(true);
         assert_eq!(begin(plan(&at(), &starting, STRICT)), (3, true));
-        let mut landed = facts(&[(1, 10, encode_metadata(&mark(10, false), None))]);
+        let mut landed = facts(&[(1, 10, encode_metadata(&mark(10, 0), None))]);
         landed.prefix_empty = Some(true);
         assert_eq!(stop_code(plan(&at(), &landed, STRICT)), "lost_offsets");
     }
 
     #[test]
     fn a_new_kafka_partition_begins_at_its_beginning_even_with_latest() {
-        let mut facts = facts(&[(1, 10, encode_metadata(&mark(10, false), None))]);
+        let mut facts = facts(&[(1, 10, encode_metadata(&mark(10, 0), None))]);
         facts.prefix_empty = Some(false);
         facts.log_start = Offset(0);
         let latest = Policies { start: StartPosition::Latest, ..STRICT };
         assert_eq!(begin(plan(&at(), &facts, latest)), (0, true));
         facts.log_start = Offset(3);
         assert_eq!(stop_code(plan(&at(), &facts, latest)), "lost_offsets");
+    }
+
+    /// Two were there at the first start, and nothing has landed; the third came after.
+    #[test]
+    fn a_kafka_partition_that_comes_during_a_first_start_is_read_from_its_beginning() {
+        let first = |partition| (partition, 10, encode_metadata(&mark(10, 2), None));
+        let mut facts = facts(&[first(0)]);
+        (facts.prefix_empty, facts.log_start) = (Some(true), Offset(0));
+        let from = |number| begin(plan(&TopicPartition::new("t", number), &facts, LENIENT)).0;
+        assert_eq!((from(1), from(2)), (100, 0));
     }
 
     #[test]
@@ -329,7 +347,7 @@ mod tests {
 
     #[test]
     fn newer_and_damaged_pins_stop_whatever_the_policy() {
-        let newer = encode_metadata(&mark(10, false), None).replace("sink\":1", "sink\":7");
+        let newer = encode_metadata(&mark(10, 0), None).replace("sink\":1", "sink\":7");
         assert_eq!(stop_code(plan(&at(), &facts(&[(0, 10, newer)]), LENIENT)), "newer_pin");
         let damaged = "{\"kafka-s3-sink\":1,".to_owned();
         assert_eq!(stop_code(plan(&at(), &facts(&[(0, 10, damaged)]), LENIENT)), "damaged_pin");

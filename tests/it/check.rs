@@ -145,6 +145,44 @@ fn tls_where_the_listener_has_none_must_be_mended() {
     checked.says("FAIL", "brokers", &["refuses this client", "security.protocol"]);
 }
 
+/// A real listener takes OAUTHBEARER tokens, but only Amazon's own brokers can tell whether a
+/// token of theirs is good. So this one refuses what it was given, and says that it was a token.
+#[test]
+fn msk_iam_signs_in_with_a_token_of_the_credentials() {
+    needs_servers!();
+    let sasl = free_port();
+    let listeners = format!(
+        "PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{second_port}},\
+         SASL://127.0.0.1:{sasl}"
+    );
+    let advertised = format!("PLAINTEXT://127.0.0.1:{{port}},SASL://127.0.0.1:{sasl}");
+    let protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT";
+    let jaas = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                unsecuredLoginStringClaim_sub=\"x\";";
+    let broker = Broker::start_with(
+        Version::V4,
+        &[
+            ("listeners", &listeners),
+            ("advertised.listeners", &advertised),
+            ("listener.security.protocol.map", protocols),
+            ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+            ("listener.name.sasl.oauthbearer.sasl.jaas.config", jaas),
+        ],
+    );
+    let bucket = Bucket::create(Minio::shared().expect("MinIO"), "check-msk");
+    let config = SinkConfig::new(&broker, &bucket, "check-msk")
+        .set("kafka.bootstrap_servers", format!("127.0.0.1:{sasl}"))
+        .set("kafka.msk_iam_region", "eu-central-1")
+        .set("kafka.librdkafka.\"security.protocol\"", "sasl_plaintext");
+    let refused = Checked::of(&config, &[]);
+    refused.ends(2);
+    refused.says("FAIL", "brokers", &["refuses this client", "invalid_token"]);
+
+    let without = config.env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let unsigned = Checked::of(&without, &[]);
+    unsigned.says("FAIL", "brokers", &["kafka.msk_iam_region: no token", "credentials"]);
+}
+
 #[test]
 fn all_is_well_on_kafka_3() {
     needs_servers!();

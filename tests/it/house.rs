@@ -20,10 +20,12 @@ const CLOSED_DOORS: [(&str, &[&str]); 4] = [
 ];
 
 /// A library, as a pattern on a path's first part, and the only rooms that may name it.
-const KEPT_LIBRARIES: [(&str, &[&str]); 5] = [
+const KEPT_LIBRARIES: [(&str, &[&str]); 6] = [
     ("rdkafka", &["kafka", "demo"]),
-    ("aws_(?:config|sdk|smithy|credential|types|sig)[a-z0-9_]*", &["s3"]),
+    ("aws_(?:config|sdk|smithy|credential|sig)[a-z0-9_]*", &["s3"]),
     ("aws_msk_[a-z0-9_]+", &["kafka"]),
+    // The name of a region, for the same.
+    ("aws_types", &["s3", "kafka"]),
     ("s3s", &["s3", "demo"]),
     ("prometheus", &["telemetry"]),
 ];

@@ -56,7 +56,8 @@ impl Broker {
         Self::start_with(version, &[])
     }
 
-    /// The same with further broker settings, which win.
+    /// The same with further broker settings, which win; `{port}` and `{second_port}` (the
+    /// controller's, or ZooKeeper's) are filled in.
     pub(crate) fn start_with(version: Version, extra: &[(&str, &str)]) -> Self {
         let mut this = Self {
             version,
@@ -71,7 +72,12 @@ impl Broker {
             Version::V4 => config::kraft(this.dir.path(), this.port, second_port),
             Version::V3 => config::zookeeper_broker(this.dir.path(), this.port, second_port),
         };
-        config::write(&this.dir.path().join("server.properties"), &settings, extra);
+        let ports = |text: &str| {
+            let text = text.replace("{port}", &this.port.to_string());
+            text.replace("{second_port}", &second_port.to_string())
+        };
+        let extra: Vec<_> = extra.iter().map(|(key, value)| (*key, ports(value))).collect();
+        config::write(&this.dir.path().join("server.properties"), &settings, &extra);
         match version {
             Version::V4 => this.format_storage(),
             Version::V3 => this.start_zookeeper(second_port),

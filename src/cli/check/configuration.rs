@@ -58,7 +58,7 @@ fn pin_size(layout: &Arc<Layout>) -> usize {
         cluster_id: longest(22),
         leader_epoch: Some(i32::MAX),
         layout_hash: layout_hash(layout).into(),
-        first_start: true,
+        first_start: Some(i32::MAX),
     };
     let pin = Pin {
         // The session's 16 digits, the lane, the number of the batch.

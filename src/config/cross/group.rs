@@ -73,7 +73,8 @@ impl Cross<'_> {
         let sasl = properties.get(NAME).is_some_and(|(text, _)| {
             text.expose_secret().to_ascii_lowercase().starts_with("sasl_")
         });
-        if sasl && !MECHANISM.iter().any(|name| properties.contains_key(*name)) {
+        let msk = self.parts.general.text("kafka.msk_iam_region").is_some();
+        if sasl && !msk && !MECHANISM.iter().any(|name| properties.contains_key(*name)) {
             self.wrong_property(NAME, format!("needs sasl.mechanism beside it: {MECHANISMS}"));
         }
     }

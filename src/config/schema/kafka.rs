@@ -1,7 +1,7 @@
 //! `[kafka]`.
 
 use super::{Fallback, KeySpec, Kind, SectionSpec};
-use crate::config::rules::kafka as rules;
+use crate::config::rules::{kafka as rules, s3 as s3_rules};
 
 pub(super) const KAFKA: SectionSpec = SectionSpec {
     name: "kafka",
@@ -51,6 +51,13 @@ pub(super) const KAFKA: SectionSpec = SectionSpec {
             fallback: Fallback::Unset(r#""sink-0""#),
             doc: "Static membership: a name of this instance alone that survives a restart, so \
                   that a quick restart moves nothing. Two instances must never share one.",
+        },
+        KeySpec {
+            path: "kafka.msk_iam_region",
+            kind: Kind::Text(s3_rules::region),
+            fallback: Fallback::Unset(r#""eu-central-1""#),
+            doc: "Signs in to an Amazon MSK cluster of this region with IAM (SASL_SSL, \
+                  OAUTHBEARER, port 9098), with the credentials that the AWS SDK's chain finds.",
         },
         KeySpec {
             path: "kafka.start",

@@ -239,3 +239,16 @@ fn what_is_not_built_in_is_told_before_the_start() {
         "[kafka.librdkafka]\nsecurity.protocol = \"sasl_ssl\"\nsasl.mechanisms = \"PLAIN\"",
     ));
 }
+
+#[test]
+fn msk_iam_brings_its_own_mechanism() {
+    const KEY: &str = "[kafka]\nmsk_iam_region = \"eu-central-1\"\n";
+    let with_region = |rest: &str| with(rest).replace("[kafka]\n", KEY);
+    let settings = good(&with_region(""));
+    assert_eq!(settings.kafka.msk_iam_region.as_deref(), Some("eu-central-1"));
+    assert_eq!(settings.warnings(), Vec::<String>::new());
+    let other = good(&with_region("[kafka.librdkafka]\nsasl.mechanism = \"PLAIN\"")).warnings();
+    assert!(other[0].starts_with("kafka.msk_iam_region: has no effect unless"), "{other:?}");
+    let protocol = "[kafka.librdkafka]\nsecurity.protocol = \"sasl_plaintext\"";
+    assert!(good(&with_region(protocol)).kafka.librdkafka.len() == 1);
+}

@@ -55,7 +55,7 @@ fn pinned(number: i32) -> Committed {
         cluster_id: "".into(),
         leader_epoch: None,
         layout_hash: "".into(),
-        first_start: true,
+        first_start: None,
     };
     let pin = Pin {
         id: format!("pin-{number}").into(),

@@ -60,6 +60,7 @@ pub(crate) fn settings(
             _ => Assignor::CooperativeSticky,
         },
         group_instance_id: None,
+        msk_iam_region: None,
         start: StartPosition::Earliest,
         on_lost_offsets: LostOffsetsPolicy::Error,
         on_offset_out_of_range: OutOfRangePolicy::Stop,
@@ -260,14 +261,32 @@ impl Member {
     }
 
     /// Ends its threads.
-    pub(crate) fn end(self) {
+    pub(crate) fn end(mut self) {
         assert_eq!(*self.shared.fatal.lock().unwrap(), Vec::<String>::new());
+        self.quit();
+        for thread in std::mem::take(&mut self.threads) {
+            thread.join().expect("a lane ends in order");
+        }
+    }
+
+    fn quit(&self) {
         for (sender, waker) in &*self.shared.lanes.lock().unwrap() {
             let _ = sender.send(Command::Quit);
             waker.wake();
         }
-        for thread in self.threads {
-            thread.join().expect("a lane ends in order");
+    }
+}
+
+/// A test that fails says how its member stood, and leaves no busy lane to the tests after it.
+impl Drop for Member {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Shared { held, fatal, problems, brokers, hard_stops, .. } = &*self.shared;
+            eprintln!(
+                "held {held:?}, brokers {brokers:?}, problems {problems:?}, fatal {fatal:?}, \
+                 hard stops {hard_stops:?}"
+            );
+            self.quit();
         }
     }
 }

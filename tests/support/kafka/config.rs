@@ -11,7 +11,7 @@ type Settings = Vec<(&'static str, String)>;
 pub(super) const ZOOKEEPER_SESSION_MS: u64 = 3000;
 
 /// Writes settings as a Java properties file; a later one of the same name wins.
-pub(super) fn write(path: &Path, settings: &Settings, extra: &[(&str, &str)]) {
+pub(super) fn write(path: &Path, settings: &Settings, extra: &[(&str, String)]) {
     let mut text: String = settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
     text.extend(extra.iter().map(|(key, value)| format!("{key}={value}\n")));
     std::fs::write(path, text).expect("properties file");
