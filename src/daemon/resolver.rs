@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -21,6 +22,8 @@ use crate::s3::Store;
 
 /// Questions that are asked together; the rest waits, so that the first soon have their answer.
 const AT_ONCE: usize = 2000;
+/// How long a question waits for others to be asked with it.
+const GATHER: Duration = Duration::from_millis(5);
 /// Requests to the bucket that run at one time.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -62,12 +65,12 @@ impl Thread {
     fn run(&self, questions: &Receiver<Question>) {
         while let Ok(first) = questions.recv() {
             let mut waiting: VecDeque<_> = [first].into();
-            loop {
-                waiting.extend(questions.try_iter());
-                let some = waiting.drain(..waiting.len().min(AT_ONCE)).collect::<Vec<_>>();
-                if some.is_empty() {
-                    break;
+            while !waiting.is_empty() {
+                // An assignment reaches all lanes at once, and so do their questions.
+                while let Ok(next) = questions.recv_timeout(GATHER) {
+                    waiting.push_back(next);
                 }
+                let some = waiting.drain(..waiting.len().min(AT_ONCE)).collect();
                 self.answer(some);
             }
         }

@@ -51,8 +51,13 @@ impl Bucket {
     /// Makes a bucket.
     pub(crate) fn create(minio: &Minio, name: &str) -> Self {
         let this = Self::of(minio, name);
-        let made = this.runtime.block_on(this.client.create_bucket().bucket(name).send());
-        made.unwrap_or_else(|error| panic!("create bucket {name}: {error:?}"));
+        let make = || {
+            let made = this.runtime.block_on(this.client.create_bucket().bucket(name).send());
+            made.map(drop).map_err(|error| format!("create bucket {name}: {error:?}"))
+        };
+        // A loaded MinIO now and then calls the empty body of such a request incomplete (400),
+        // which the SDK does not try again.
+        make().or_else(|_| make()).unwrap_or_else(|error| panic!("{error}"));
         this
     }
 
