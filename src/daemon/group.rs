@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::inbox::{LaneHandle, LaneInput, Latch};
+use super::driver::LaneInput;
+use super::inbox::{LaneHandle, Latch, Mail};
 use super::news::News;
 use crate::kafka::GroupListener;
 use crate::record::{Epoch, TopicPartition};
@@ -117,7 +118,7 @@ impl GroupListener for Listener {
         let parts = self.by_lane(partitions);
         for (lane, part) in &parts {
             let partitions = part.clone();
-            lane.send(LaneInput::Revoking { partitions, lost, gone: Arc::clone(&gone) });
+            lane.post(Mail::Revoking { partitions, lost, gone: Arc::clone(&gone) });
         }
         if !gone.wait(REVOKE_PATIENCE) {
             for (lane, part) in parts {

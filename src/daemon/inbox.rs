@@ -4,32 +4,19 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::driver::LaneInput;
 use crate::kafka::LaneWaker;
-use crate::pipeline::Ticket;
-use crate::record::{
-    CommitError, Epoch, HeadOutcome, Offset, PutOutcome, ResolveError, StoreError, TopicFacts,
-    TopicPartition,
-};
+use crate::record::{Epoch, TopicPartition};
 
-/// What a lane is told.
-pub(super) enum LaneInput {
-    Assigned(Vec<(TopicPartition, Epoch)>),
+/// What comes into a lane's inbox.
+pub(super) enum Mail {
+    Input(LaneInput),
     /// Let go of these; each counts the latch down once it holds nothing more.
     Revoking {
         partitions: Vec<(TopicPartition, Epoch)>,
         lost: bool,
         gone: Arc<Latch>,
     },
-    /// The deadline of a revoke is over: let go now.
-    Release(Vec<(TopicPartition, Epoch)>),
-    Facts(TopicPartition, Epoch, Result<TopicFacts, ResolveError>),
-    Committed(TopicPartition, Epoch, Offset, Result<(), CommitError>),
-    Put(Ticket, Result<PutOutcome, StoreError>),
-    Head(Ticket, Result<HeadOutcome, StoreError>),
-    TopicId(Arc<str>, Arc<str>),
-    FlushLargest,
-    /// Land what is open, read no more.
-    Shutdown,
     /// End the thread.
     End,
 }
@@ -37,19 +24,24 @@ pub(super) enum LaneInput {
 /// One end of a lane's inbox; clones reach the same lane.
 #[derive(Clone)]
 pub(super) struct LaneHandle {
-    inputs: Sender<LaneInput>,
+    inputs: Sender<Mail>,
     waker: LaneWaker,
 }
 
 impl LaneHandle {
-    pub(super) fn new(waker: LaneWaker) -> (Self, Receiver<LaneInput>) {
+    pub(super) fn new(waker: LaneWaker) -> (Self, Receiver<Mail>) {
         let (inputs, receiver) = mpsc::channel();
         (Self { inputs, waker }, receiver)
     }
 
     /// Hands an input over. A lane that has ended takes none, and none matters to it.
     pub(super) fn send(&self, input: LaneInput) {
-        if self.inputs.send(input).is_ok() {
+        self.post(Mail::Input(input));
+    }
+
+    /// The same, for what is no input of the driver.
+    pub(super) fn post(&self, mail: Mail) {
+        if self.inputs.send(mail).is_ok() {
             self.wake();
         }
     }

@@ -1,7 +1,7 @@
 //! A lane: one thread that owns some of the Kafka partitions from bytes to compressed objects.
 //!
-//! It feeds its `Sink` with what its inbox and its fetch queue bring, and executes what the sink
-//! asks for. Fetches are moved before the next record is taken, as the pipeline expects.
+//! It hands to its driver what its inbox brings, and is the driver's link to Kafka, S3 and the
+//! clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,16 +9,18 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
+use super::driver::{Driver, LaneInput, Surroundings};
 use super::goal::Goals;
-use super::inbox::{LaneHandle, LaneInput, Latch};
+use super::inbox::{LaneHandle, Latch, Mail};
 use super::memory::Pool;
 use super::observe::Observer;
 use super::resolver::{Question, Resolver};
 use super::uploads::Uploads;
-use crate::config::TopicPolicies;
 use crate::kafka::{CommitOutcome, FetchEvent, KafkaEdge, LaneConsumer};
-use crate::pipeline::{Action, Sink};
-use crate::record::{CommitRequest, Epoch, Offset, RecordPolicy, TopicPartition};
+use crate::pipeline::{Event, Moment, Ticket};
+use crate::record::{
+    CommitRequest, Epoch, Layout, ObjectAddress, Offset, PutRequest, TopicPartition,
+};
 use crate::telemetry::Beat;
 
 /// The longest that a lane waits without looking around.
@@ -28,25 +30,11 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// What a lane is made of.
 pub(super) struct Lane {
-    pub(super) sink: Sink,
-    pub(super) consumer: LaneConsumer,
-    pub(super) inbox: Receiver<LaneInput>,
-    pub(super) handle: LaneHandle,
-    pub(super) edge: KafkaEdge,
-    pub(super) uploads: Uploads,
-    pub(super) resolver: Resolver,
-    pub(super) policies: Arc<TopicPolicies>,
-    pub(super) goals: Arc<Goals>,
     pub(super) index: usize,
+    pub(super) driver: Driver<Outside>,
+    pub(super) inbox: Receiver<Mail>,
     pub(super) pool: Arc<Pool>,
-    /// Bytes read since the pool was told.
-    pub(super) untold: u64,
-    pub(super) observer: Observer,
     pub(super) beat: Beat,
-    pub(super) clock: Clock,
-    pub(super) leaving: HashMap<(TopicPartition, Epoch), Arc<Latch>>,
-    pub(super) by_topic: HashMap<Arc<str>, Arc<RecordPolicy>>,
-    pub(super) shutting_down: bool,
 }
 
 impl Lane {
@@ -56,108 +44,44 @@ impl Lane {
         loop {
             self.beat.beat();
             let mut busy = false;
-            while let Ok(input) = self.inbox.try_recv() {
+            while let Ok(mail) = self.inbox.try_recv() {
                 busy = true;
-                if self.take(input) {
+                if self.take(mail) {
                     self.beat.finish();
                     return;
                 }
             }
-            let now = self.clock.now();
-            self.sink.handle_memory_short(now, self.pool.is_short());
-            self.execute();
-            self.read(if busy { Duration::ZERO } else { self.patience() });
-            let now = self.clock.now();
-            if self.sink.poll_timeout().is_some_and(|at| at <= now) {
-                self.sink.handle_time(now);
-            }
-            self.execute();
-            if self.untold >= self.pool.step() {
+            self.driver.set_memory_short(self.pool.is_short());
+            self.driver.turn(if busy { Duration::ZERO } else { IDLE });
+            if self.driver.read() >= self.pool.step() {
                 self.tell_pool();
             }
             if published.elapsed() >= PUBLISH_EVERY {
                 published = Instant::now();
                 self.publish();
             }
-            self.tell_drained();
+            if self.driver.is_drained() {
+                self.driver.outside.observer.drained();
+            }
         }
     }
 
-    /// How long a poll may wait: until the sink has something to do by time.
-    fn patience(&self) -> Duration {
-        let now = self.clock.now();
-        self.sink.poll_timeout().map_or(IDLE, |at| at.since(now).min(IDLE))
-    }
-
-    fn read(&mut self, patience: Duration) {
-        let Self { sink, consumer, clock, observer, untold, .. } = self;
-        let mut now = None;
-        consumer.poll(patience, &mut |event| {
-            // One look at the clock a poll: ages are in seconds.
-            let now = *now.get_or_insert_with(|| clock.now());
-            match event {
-                FetchEvent::Record { partition, epoch, record } => {
-                    *untold += record.value.map_or(0, |value| value.len() as u64);
-                    sink.handle_record(now, partition, epoch, &record);
-                }
-                FetchEvent::Eof { partition, epoch, offset } => {
-                    sink.handle_eof(now, partition, epoch, offset);
-                }
-                FetchEvent::OutOfRange { partition, epoch, message, offset }
-                | FetchEvent::Truncated { partition, epoch, message, offset } => {
-                    observer.out_of_range(partition, offset, &message);
-                    sink.handle_out_of_range(now, partition, epoch);
-                }
-                FetchEvent::Error { partition, epoch, message, stopped } => {
-                    observer.fetch_failed(partition, &message);
-                    if stopped {
-                        sink.handle_fetch_failed(now, partition, epoch, &message);
-                    }
-                }
-            }
-        });
-    }
-
     /// Takes one input; true if it is the last.
-    fn take(&mut self, input: LaneInput) -> bool {
-        let now = self.clock.now();
-        match input {
-            LaneInput::Assigned(partitions) => self.assigned(partitions),
-            LaneInput::Revoking { partitions, lost, gone } => {
-                for (partition, epoch) in partitions {
-                    self.sink.handle_revoking(now, &partition, epoch, lost);
-                    if self.sink.owns(&partition, epoch) {
-                        self.leaving.insert((partition, epoch), Arc::clone(&gone));
-                    } else {
-                        self.leaving.remove(&(partition, epoch));
-                        self.execute();
-                        gone.count_down();
-                    }
+    fn take(&mut self, mail: Mail) -> bool {
+        match mail {
+            Mail::Input(input) => {
+                let gives_up = matches!(input, LaneInput::FlushLargest);
+                self.driver.take(input);
+                if gives_up {
+                    self.tell_pool();
                 }
             }
-            LaneInput::Release(partitions) => {
-                for (partition, epoch) in partitions {
-                    self.sink.handle_released(now, &partition, epoch);
-                }
+            Mail::Revoking { partitions, lost, gone } => {
+                let leaving = partitions.iter().map(|each| (each.clone(), Arc::clone(&gone)));
+                self.driver.outside.leaving.extend(leaving);
+                self.driver.take(LaneInput::Revoking(partitions, lost));
             }
-            LaneInput::Facts(partition, epoch, facts) => {
-                self.sink.handle_facts(now, &partition, epoch, facts);
-            }
-            LaneInput::Committed(partition, epoch, offset, answer) => {
-                self.sink.handle_committed(now, &partition, epoch, offset, answer);
-            }
-            LaneInput::Put(ticket, reply) => self.sink.handle_put(now, &ticket, reply),
-            LaneInput::Head(ticket, reply) => self.sink.handle_head(now, &ticket, reply),
-            LaneInput::TopicId(topic, id) => self.sink.handle_topic_id(now, &topic, &id),
-            LaneInput::FlushLargest => {
-                self.sink.handle_flush_largest(now);
-                self.tell_pool();
-            }
-            LaneInput::Shutdown => {
-                self.shutting_down = true;
-                self.sink.handle_shutdown(now);
-            }
-            LaneInput::End => {
+            Mail::End => {
                 self.publish();
                 return true;
             }
@@ -165,67 +89,63 @@ impl Lane {
         false
     }
 
-    fn assigned(&mut self, partitions: Vec<(TopicPartition, Epoch)>) {
-        let now = self.clock.now();
-        for (partition, epoch) in partitions {
-            let policy = self
-                .by_topic
-                .entry(partition.topic.clone())
-                .or_insert_with(|| Arc::new(self.policies.of(&partition.topic).clone()));
-            let (policy, goal) = (Arc::clone(policy), self.goals.of(&partition));
-            self.sink.handle_assigned(now, partition, epoch, policy, goal);
-        }
-        if self.shutting_down {
-            self.sink.handle_shutdown(now);
-        }
+    fn publish(&mut self) {
+        self.tell_pool();
+        let Driver { sink, outside, .. } = &mut self.driver;
+        outside.observer.publish(sink, &outside.clock);
     }
 
-    /// Executes what the sink asks for; commits of many Kafka partitions travel together.
-    fn execute(&mut self) {
-        let (mut commits, mut starts) = (Vec::new(), Vec::new());
-        while let Some(action) = self.sink.poll_action() {
-            match action {
-                Action::Fetch { partition, epoch, from } => starts.push((partition, epoch, from)),
-                Action::Commit(request) => commits.push(request),
-                Action::StopFetch(partition) => {
-                    starts.retain(|(started, ..)| *started != partition);
-                    self.consumer.stop(&[partition]);
-                }
-                Action::Pause(partition) => self.consumer.pause(&[partition]),
-                Action::Resume(partition, _) => self.consumer.resume(&[partition]),
-                Action::Resolve { partition, epoch, layout } => {
-                    let lane = self.handle.clone();
-                    self.resolver.ask(Question { partition, epoch, layout, lane });
-                }
-                Action::Put(ticket, request) => {
-                    self.uploads.put(self.handle.clone(), ticket, request);
-                }
-                Action::Head(ticket, address) => {
-                    self.uploads.head(self.handle.clone(), ticket, address);
-                }
-                Action::Released(partition, epoch) => {
-                    if let Some(gone) = self.leaving.remove(&(partition, epoch)) {
-                        gone.count_down();
-                    }
-                }
-                Action::Tell(partition, event) => self.observer.tell(&partition, event),
-            }
-        }
-        self.start(&starts);
-        self.commit(commits);
+    fn tell_pool(&mut self) {
+        self.driver.forget_read();
+        self.pool.publish(self.index, self.driver.sink.memory());
+    }
+}
+
+/// Kafka, S3 and the clock, as one lane sees them.
+pub(super) struct Outside {
+    pub(super) consumer: LaneConsumer,
+    pub(super) handle: LaneHandle,
+    pub(super) edge: KafkaEdge,
+    pub(super) uploads: Uploads,
+    pub(super) resolver: Resolver,
+    pub(super) goals: Arc<Goals>,
+    pub(super) observer: Observer,
+    pub(super) clock: Clock,
+    /// Who waits for an assignment to hold nothing more.
+    pub(super) leaving: HashMap<(TopicPartition, Epoch), Arc<Latch>>,
+}
+
+impl Surroundings for Outside {
+    fn now(&mut self) -> Moment {
+        self.clock.now()
+    }
+
+    fn goal(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.goals.of(partition)
+    }
+
+    fn poll(&mut self, patience: Duration, on_event: &mut dyn FnMut(FetchEvent<'_>)) {
+        self.consumer.poll(patience, on_event);
     }
 
     fn start(&mut self, starts: &[(TopicPartition, Epoch, Offset)]) {
-        if !starts.is_empty() {
-            // A start of an assignment that is over needs no answer: its revoke is on the way.
-            drop(self.consumer.start(starts));
-        }
+        // A start of an assignment that is over needs no answer: its revoke is on the way.
+        drop(self.consumer.start(starts));
     }
 
-    fn commit(&self, requests: Vec<CommitRequest>) {
-        if requests.is_empty() {
-            return;
-        }
+    fn stop(&mut self, partition: &TopicPartition) {
+        self.consumer.stop(std::slice::from_ref(partition));
+    }
+
+    fn pause(&mut self, partition: &TopicPartition) {
+        self.consumer.pause(std::slice::from_ref(partition));
+    }
+
+    fn resume(&mut self, partition: &TopicPartition) {
+        self.consumer.resume(std::slice::from_ref(partition));
+    }
+
+    fn commit(&mut self, requests: Vec<CommitRequest>) {
         let offsets: HashMap<TopicPartition, Offset> =
             requests.iter().map(|each| (each.partition.clone(), each.offset)).collect();
         let lane = self.handle.clone();
@@ -237,19 +157,33 @@ impl Lane {
         self.edge.commit(requests, Arc::new(done));
     }
 
-    fn publish(&mut self) {
-        self.tell_pool();
-        self.observer.publish(&mut self.sink, &self.clock);
+    fn resolve(&mut self, partition: TopicPartition, epoch: Epoch, layout: Arc<Layout>) {
+        let lane = self.handle.clone();
+        self.resolver.ask(Question { partition, epoch, layout, lane });
     }
 
-    fn tell_pool(&mut self) {
-        self.untold = 0;
-        self.pool.publish(self.index, self.sink.memory());
+    fn put(&mut self, ticket: Ticket, request: PutRequest) {
+        self.uploads.put(self.handle.clone(), ticket, request);
     }
 
-    fn tell_drained(&mut self) {
-        if self.shutting_down && self.sink.is_drained() {
-            self.observer.drained();
+    fn head(&mut self, ticket: Ticket, address: ObjectAddress) {
+        self.uploads.head(self.handle.clone(), ticket, address);
+    }
+
+    fn let_go(&mut self, partition: &TopicPartition, epoch: Epoch) {
+        if let Some(gone) = self.leaving.remove(&(partition.clone(), epoch)) {
+            gone.count_down();
+        }
+    }
+
+    fn tell(&mut self, partition: &TopicPartition, event: Event) {
+        self.observer.tell(partition, event);
+    }
+
+    fn fetch_failed(&mut self, partition: &TopicPartition, at: Option<Offset>, message: &str) {
+        match at {
+            Some(offset) => self.observer.out_of_range(partition, offset, message),
+            None => self.observer.fetch_failed(partition, message),
         }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::inbox::{LaneHandle, LaneInput};
+use super::driver::LaneInput;
+use super::inbox::LaneHandle;
 use crate::pipeline::MemoryUse;
 use crate::telemetry::Limiter;
 

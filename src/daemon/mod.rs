@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "the daemon is where time comes from")]
 
 mod clock;
+pub mod driver;
 mod elsewhere;
 mod error;
 mod goal;

@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::inbox::{LaneHandle, LaneInput};
+use super::driver::LaneInput;
+use super::inbox::LaneHandle;
 use crate::kafka::{KafkaEdge, KafkaError};
 use crate::pipeline::topic_prefix;
 use crate::record::{Epoch, Layout, ResolveError, StoreError, TopicFacts, TopicPartition};

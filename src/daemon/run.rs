@@ -11,7 +11,7 @@ use super::elsewhere::Elsewhere;
 use super::error::DaemonError;
 use super::goal::Goals;
 use super::group::{Held, Listener};
-use super::inbox::{LaneHandle, LaneInput};
+use super::inbox::{LaneHandle, Mail};
 use super::memory::Budget;
 use super::news::News;
 use super::shutdown::{Signals, shut_down};
@@ -224,7 +224,7 @@ fn finish(
     signals.exit_on_the_next(&world.runtime);
     let in_time = shut_down(world, edge, lanes, news);
     for lane in lanes {
-        lane.send(LaneInput::End);
+        lane.post(Mail::End);
     }
     Ok(if in_time { outcome } else { Outcome::DeadlinePassed })
 }

@@ -6,8 +6,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::driver::LaneInput;
 use super::error::DaemonError;
-use super::inbox::{LaneHandle, LaneInput};
+use super::inbox::LaneHandle;
 use super::news::News;
 use super::run::World;
 use crate::kafka::KafkaEdge;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::Clock;
+use super::driver::Driver;
 use super::error::DaemonError;
 use super::goal::Goals;
 use super::inbox::LaneHandle;
-use super::lane::Lane;
+use super::lane::{Lane, Outside};
 use super::memory::{Budget, Pool, Watcher};
 use super::news::News;
 use super::observe::Observer;
@@ -165,25 +166,25 @@ impl Lanes<'_> {
         let mut handles = Vec::new();
         for (index, consumer) in consumers.into_iter().enumerate() {
             let (handle, inbox) = LaneHandle::new(consumer.waker());
-            let lane = Lane {
-                sink: Sink::new(self.sink_settings(world, &format!("{session}.{index}"))),
+            let outside = Outside {
                 consumer,
-                inbox,
                 handle: handle.clone(),
                 edge: self.edge.clone(),
                 uploads: uploads.clone(),
                 resolver: resolver.clone(),
-                policies: Arc::new(world.settings.topics.clone()),
                 goals: Arc::clone(self.goals),
-                index,
-                pool: Arc::clone(&pool),
-                untold: 0,
                 observer: self.observer(world, index, &ends),
-                beat: world.status.beat(format!("lane-{index}")),
                 clock,
                 leaving: HashMap::new(),
-                by_topic: HashMap::new(),
-                shutting_down: false,
+            };
+            let sink = Sink::new(self.sink_settings(world, &format!("{session}.{index}")));
+            let policies = Arc::new(world.settings.topics.clone());
+            let lane = Lane {
+                index,
+                driver: Driver::new(sink, outside, policies),
+                inbox,
+                pool: Arc::clone(&pool),
+                beat: world.status.beat(format!("lane-{index}")),
             };
             spawn_lane(index, lane).map_err(machine)?;
             handles.push(handle);

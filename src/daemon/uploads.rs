@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::inbox::{LaneHandle, LaneInput};
+use super::driver::LaneInput;
+use super::inbox::LaneHandle;
 use crate::config::S3Settings;
 use crate::pipeline::Ticket;
 use crate::record::{ObjectAddress, PutRequest, StoreError, StoreErrorClass};

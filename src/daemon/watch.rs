@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::driver::LaneInput;
 use super::group::Held;
-use super::inbox::{LaneHandle, LaneInput};
+use super::inbox::LaneHandle;
 use super::memory::Watcher;
 use crate::kafka::KafkaEdge;
 use crate::record::{Offset, TopicPartition};

@@ -1,11 +1,9 @@
 //! The one thread that commits, with one merged request in flight.
 //!
-//! Lanes feed it; the coordinator's answer goes back to the lane that asked. What waits while a
-//! request is in flight travels together in the next one. librdkafka starts no Kafka partition
+//! Lanes feed it; the coordinator's answer goes back to the lane that asked. librdkafka starts no Kafka partition
 //! and finishes no rebalance while a commit is outstanding, and looks again when the count is
 //! zero: with one at a time it is zero between any two.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -17,21 +15,8 @@ use rdkafka::types::RDKafkaRespErr as Code;
 use super::fence::Fence;
 use super::list::{Entry, PartitionList};
 use super::native::{self, Client, Queue};
-use crate::record::{CommitError, CommitRequest, Epoch, TopicPartition};
-
-/// What became of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitOutcome {
-    /// The Kafka partition.
-    pub partition: TopicPartition,
-    /// The assignment that the request belonged to.
-    pub epoch: Epoch,
-    /// Whether it is stored.
-    pub result: Result<(), CommitError>,
-}
-
-/// Called on the committer's thread, once a request; it must not block.
-pub type CommitDone = Arc<dyn Fn(CommitOutcome) + Send + Sync>;
+use super::rounds::{CommitDone, Rounds};
+use crate::record::{CommitError, CommitRequest};
 
 /// Requests on their way to the committer.
 pub(super) type CommitJob = (Vec<CommitRequest>, CommitDone);
@@ -50,50 +35,29 @@ impl Committer {
     /// Runs until the edge is gone or stops.
     pub(super) fn run(self) {
         let replies = Queue::new(&self.client);
-        let mut waiting = VecDeque::new();
+        let mut rounds = Rounds::default();
         loop {
-            if waiting.is_empty() {
+            if rounds.is_empty() {
                 match self.jobs.recv_timeout(TICK) {
-                    Ok(job) => enqueue(&mut waiting, job),
+                    Ok((requests, done)) => rounds.push(requests, &done),
                     Err(RecvTimeoutError::Timeout) if self.stopping() => return,
                     Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
-            while let Ok(job) = self.jobs.try_recv() {
-                enqueue(&mut waiting, job);
+            while let Ok((requests, done)) = self.jobs.try_recv() {
+                rounds.push(requests, &done);
             }
-            self.commit_round(&replies, take_round(&mut waiting));
+            let requests = rounds.next_round(&self.fence);
+            if !requests.is_empty() {
+                let answer = self.send(&replies, &requests);
+                rounds.answered(&self.fence, |request| result_of(request, &answer));
+            }
         }
     }
 
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
-    }
-
-    /// Sends one merged request and hands its answer on.
-    fn commit_round(&self, replies: &Queue, round: Vec<(CommitRequest, CommitDone)>) {
-        let (requests, dones): (Vec<_>, Vec<_>) = round.into_iter().unzip();
-        let mut callers: HashMap<TopicPartition, CommitDone> =
-            requests.iter().map(|r| r.partition.clone()).zip(dones).collect();
-        let mut tell = |request: &CommitRequest, result| {
-            if let Some(done) = callers.remove(&request.partition) {
-                done(outcome(request, result));
-            }
-        };
-        let admission = self.fence.admit(requests);
-        for request in &admission.stale {
-            tell(request, Err(CommitError::Stale));
-        }
-        if admission.admitted.is_empty() {
-            return;
-        }
-        let answer = self.send(replies, &admission.admitted);
-        // First the fence, so that a revoke goes on, then those who asked.
-        self.fence.answered(admission.admitted.iter().map(|request| &request.partition));
-        for request in &admission.admitted {
-            tell(request, result_of(request, &answer));
-        }
     }
 
     /// Sends the request and waits for its answer, however long that takes: an answer always
@@ -135,27 +99,6 @@ impl Committer {
     }
 }
 
-fn enqueue(waiting: &mut VecDeque<(CommitRequest, CommitDone)>, (requests, done): CommitJob) {
-    waiting.extend(requests.into_iter().map(|request| (request, Arc::clone(&done))));
-}
-
-/// Takes the oldest request of every Kafka partition; a later one waits for its answer.
-fn take_round(
-    waiting: &mut VecDeque<(CommitRequest, CommitDone)>,
-) -> Vec<(CommitRequest, CommitDone)> {
-    let mut seen = HashSet::new();
-    let (round, rest) = std::mem::take(waiting)
-        .into_iter()
-        .partition(|(request, _)| seen.insert(request.partition.clone()));
-    *waiting = rest;
-    let round: VecDeque<_> = round;
-    round.into()
-}
-
-fn outcome(request: &CommitRequest, result: Result<(), CommitError>) -> CommitOutcome {
-    CommitOutcome { partition: request.partition.clone(), epoch: request.epoch, result }
-}
-
 fn result_of(
     request: &CommitRequest,
     answer: &Result<Vec<Entry>, CommitError>,
@@ -193,32 +136,6 @@ fn classify(code: i32) -> Result<(), CommitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Offset;
-
-    fn request(partition: i32, offset: i64) -> CommitRequest {
-        CommitRequest {
-            partition: TopicPartition::new("t", partition),
-            epoch: Epoch(1),
-            offset: Offset(offset),
-            metadata: String::new(),
-        }
-    }
-
-    fn taken(round: &[(CommitRequest, CommitDone)]) -> Vec<(i32, i64)> {
-        round.iter().map(|(r, _)| (r.partition.partition, r.offset.0)).collect()
-    }
-
-    #[test]
-    fn a_round_holds_one_request_a_kafka_partition_in_order() {
-        let done: CommitDone = Arc::new(|_| {});
-        let mut waiting = VecDeque::new();
-        enqueue(&mut waiting, (vec![request(0, 1), request(1, 1)], Arc::clone(&done)));
-        enqueue(&mut waiting, (vec![request(0, 2), request(2, 1), request(0, 3)], done));
-        assert_eq!(taken(&take_round(&mut waiting)), [(0, 1), (1, 1), (2, 1)]);
-        assert_eq!(taken(&take_round(&mut waiting)), [(0, 2)]);
-        assert_eq!(taken(&take_round(&mut waiting)), [(0, 3)]);
-        assert!(waiting.is_empty());
-    }
 
     #[test]
     fn codes_say_what_to_do() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::bindings as c;
 
-use super::committer::{CommitDone, CommitJob, CommitOutcome, Committer};
+use super::committer::{CommitJob, Committer};
 use super::facts::{self, Answers, LogBounds};
 use super::fence::Fence;
 use super::gate::LaneShared;
@@ -16,6 +16,7 @@ use super::group::{Group, HardStop};
 use super::lane::LaneConsumer;
 use super::list::PartitionList;
 use super::native::{self, Client, Queue};
+use super::rounds::{CommitDone, CommitOutcome};
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{

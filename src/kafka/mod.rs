@@ -33,12 +33,12 @@ mod onlooker;
 pub mod produce;
 mod properties;
 mod report;
+pub mod rounds;
 mod sample;
 mod slot;
 
 use std::sync::Arc;
 
-pub use committer::{CommitDone, CommitOutcome};
 pub use edge::{EdgeOptions, FetchMemory, HARD_STOP_EXIT_CODE, KafkaEdge, exit_now};
 pub use error::KafkaError;
 pub use facts::{Answers, LogBounds, all};
@@ -46,6 +46,7 @@ pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
 pub use onlooker::{Onlooker, reach};
+pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};
 
 use crate::record::{Epoch, TopicPartition};

@@ -21,7 +21,7 @@ use super::lane::{Command, Lane};
 use crate::support::kafka::Broker;
 
 /// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Which protocol the group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
