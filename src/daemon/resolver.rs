@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
 use crate::kafka::{KafkaEdge, KafkaError};
-use crate::pipeline::topic_prefix;
+use crate::pipeline::{dead_letter_prefix, name_prefix, topic_prefix};
 use crate::record::{Epoch, Layout, ResolveError, StoreError, TopicFacts, TopicPartition};
 use crate::s3::Store;
 
@@ -27,6 +27,9 @@ const AT_ONCE: usize = 2000;
 const GATHER: Duration = Duration::from_millis(5);
 /// Requests to the bucket that run at one time.
 const LOOKS_AT_ONCE: usize = 16;
+
+/// How many keys of a table are looked through for those of one Kafka partition.
+const KEYS_AT_MOST: usize = 20_000;
 
 /// A lane's question.
 pub(super) struct Question {
@@ -92,8 +95,18 @@ impl Thread {
         let blind: BTreeSet<_> =
             partitions.into_iter().filter(|at| is_missing(&facts, at)).collect();
         let (empty, failed) = self.look(questions, &blind);
+        let among_others = blind
+            .iter()
+            .filter(|at| empty.get(&at.topic) == Some(&false) && others_have_offsets(&facts, at));
+        let alone = self.look_closer(questions, &among_others.cloned().collect());
         let seen = blind.iter().filter(|at| empty.contains_key(&at.topic)).cloned();
-        facts.extend(self.ask(&seen.collect::<Vec<_>>(), &empty));
+        let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
+        for (at, facts) in &mut again {
+            if let Ok(facts) = facts {
+                facts.partition_empty = alone.get(at).copied();
+            }
+        }
+        facts.extend(again);
         for at in blind {
             if let Some(error) = failed.get(&at.topic) {
                 facts.insert(at, Err(error.clone()));
@@ -136,6 +149,30 @@ impl Thread {
         (empty, failed)
     }
 
+    /// Whether the bucket holds nothing of these very Kafka partitions, although it holds objects
+    /// of their topics; only of those where that can be told.
+    fn look_closer(
+        &self,
+        questions: &[Question],
+        which: &BTreeSet<TopicPartition>,
+    ) -> BTreeMap<TopicPartition, bool> {
+        let of = questions.iter().filter(|each| which.contains(&each.partition));
+        let looked = of.filter_map(|Question { partition, layout, .. }| {
+            let (store, bucket) = (&self.store, &*layout.bucket);
+            let (table, part) = (topic_prefix(layout, &partition.topic), name_prefix(partition));
+            let dead = dead_letter_prefix(layout, partition);
+            let look = async {
+                let any = store.any_object_with(bucket, &table, &part, KEYS_AT_MOST).await?;
+                let dead = store.any_object(bucket, &dead).await?;
+                Ok::<_, StoreError>(any.map(|any| !any && !dead))
+            };
+            // Without an answer it counts as lost, which stops and explains.
+            let empty = self.runtime.block_on(look).ok().flatten()?;
+            Some((partition.clone(), empty))
+        });
+        looked.collect()
+    }
+
     /// Whether there is any object of these topics, each with its bucket and prefix.
     async fn look_at(&self, prefixes: &[Prefix]) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
         let mut looks = JoinSet::new();
@@ -160,4 +197,10 @@ type Failed = BTreeMap<Arc<str>, ResolveError>;
 fn is_missing(facts: &Facts, at: &TopicPartition) -> bool {
     let Some(Ok(facts)) = facts.get(at) else { return false };
     facts.committed.get(&at.partition).is_none_or(|committed| committed.offset.is_none())
+}
+
+/// Whether the group has an offset of any Kafka partition of the topic.
+fn others_have_offsets(facts: &Facts, at: &TopicPartition) -> bool {
+    let Some(Ok(facts)) = facts.get(at) else { return false };
+    facts.committed.values().any(|committed| committed.offset.is_some())
 }

@@ -52,9 +52,19 @@ pub fn topic_prefix(layout: &Layout, topic: &str) -> String {
     }
 }
 
+/// What the last part of every key of a Kafka partition begins with.
+pub fn name_prefix(from: &TopicPartition) -> String {
+    format!("{}-{}-", from.topic, from.partition)
+}
+
+/// What the keys of a Kafka partition's dead letters begin with.
+pub fn dead_letter_prefix(layout: &Layout, from: &TopicPartition) -> String {
+    format!("{}/{}/{}", layout.dead_letter_prefix, from.topic, name_prefix(from))
+}
+
 fn file_name(layout: &Layout, from: &TopicPartition, first: Offset) -> String {
     // 20 digits hold every offset, so that a listing is in order.
-    format!("{}-{}-{:020}.{}", from.topic, from.partition, first.0, extension(layout.compression))
+    format!("{}{:020}.{}", name_prefix(from), first.0, extension(layout.compression))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ mod tests;
 pub use action::{Action, Event, Fault, Moment, StopReason, Ticket};
 pub use decode::InvalidReason;
 pub use encode::state_bytes;
-pub use key::{dead_letter_key, object_key, topic_prefix};
+pub use key::{dead_letter_key, dead_letter_prefix, name_prefix, object_key, topic_prefix};
 pub use layout::{layout_hash, short_hash};
 pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes};
 pub use memory::MemoryUse;

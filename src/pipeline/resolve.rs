@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::action::StopReason;
 use super::pin::{Mark, Metadata, Pin, decode_metadata};
 use super::stops;
+use crate::record::StartPosition::Earliest;
 use crate::record::{
     Committed, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition, TopicFacts,
     TopicPartition,
@@ -107,6 +108,13 @@ fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -
             first_start: Some(partition_count(facts)),
             lost: None,
         };
+    }
+    if !ours.is_empty() && facts.partition_empty == Some(true) {
+        // Others have landed records, but of this one the bucket holds none: its first owner died
+        // before it had committed where to begin, or it is new and retention was faster.
+        let policies =
+            Policies { start: if is_new { Earliest } else { policies.start }, ..policies };
+        return first_start(facts, policies, "first start of a Kafka partition left behind");
     }
     lost(at, facts, policies, None)
 }
@@ -220,6 +228,7 @@ mod tests {
             log_start: Offset(3),
             log_end: Offset(100),
             prefix_empty: None,
+            partition_empty: None,
             compacted: None,
         }
     }
@@ -335,6 +344,22 @@ mod tests {
         (facts.prefix_empty, facts.log_start) = (Some(true), Offset(0));
         let from = |number| begin(plan(&TopicPartition::new("t", number), &facts, LENIENT)).0;
         assert_eq!((from(1), from(2)), (100, 0));
+    }
+
+    /// Of three Kafka partitions one never got its first mark; the topic is old.
+    #[test]
+    fn one_of_which_nothing_landed_is_not_lost() {
+        let marked = |partition| (partition, 10, encode_metadata(&mark(10, 0), None));
+        let mut facts = facts(&[marked(1), marked(2)]);
+        facts.prefix_empty = Some(false);
+        assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
+        facts.partition_empty = Some(false);
+        assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
+        facts.partition_empty = Some(true);
+        assert_eq!(begin(plan(&at(), &facts, STRICT)), (3, true));
+        // Without any other the whole group was lost, and its first objects may be anywhere.
+        facts.committed = Arc::default();
+        assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "lost_offsets");
     }
 
     #[test]

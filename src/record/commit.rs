@@ -63,6 +63,9 @@ pub struct TopicFacts {
     /// Whether the bucket held nothing of the topic, looked at **before** the offsets were
     /// fetched; `None` if nobody looked, which is so when every offset was there.
     pub prefix_empty: Option<bool>,
+    /// Whether the bucket held nothing of this very Kafka partition, looked at likewise; `None` if
+    /// nobody looked, or there was too much to look through.
+    pub partition_empty: Option<bool>,
     /// Whether the topic is compacted (`cleanup.policy`), where that is known.
     pub compacted: Option<bool>,
 }

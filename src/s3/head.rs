@@ -54,6 +54,37 @@ impl Store {
         Ok(!answer.contents().is_empty())
     }
 
+    /// Whether any key below `prefix` holds `part`; `None` if that is not known after looking at
+    /// `at_most` keys.
+    pub async fn any_object_with(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        part: &str,
+        at_most: usize,
+    ) -> Result<Option<bool>, StoreError> {
+        let (mut seen, mut token) = (0, None);
+        loop {
+            let place = format!("s3://{bucket}/{prefix}");
+            let asked = Asked::new("ListObjectsV2", "s3:ListBucket", place);
+            let list = self.client().list_objects_v2().bucket(bucket).prefix(prefix);
+            let list = list.set_continuation_token(token);
+            let answer = self.send(&asked, self.limit(0), list.send()).await?;
+            let holds = |key: &str| key.get(prefix.len()..).is_some_and(|rest| rest.contains(part));
+            if answer.contents().iter().filter_map(|object| object.key()).any(holds) {
+                return Ok(Some(true));
+            }
+            seen += answer.contents().len();
+            token = answer.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(Some(false));
+            }
+            if seen >= at_most {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Deletes an object; none of that name is fine.
     pub async fn delete(&self, address: &ObjectAddress) -> Result<(), StoreError> {
         let asked = Asked::new("DeleteObject", "s3:DeleteObject", address);

@@ -154,6 +154,7 @@ mod tests {
             log_start: Offset(0),
             log_end: Offset(log_end),
             prefix_empty: None,
+            partition_empty: None,
             compacted: None,
         }
     }

@@ -89,6 +89,7 @@ impl Driven {
                         log_start: Offset(0),
                         log_end: Offset(END),
                         prefix_empty: None,
+                        partition_empty: None,
                         compacted: None,
                     };
                     self.sink.handle_facts(NOW, &partition, EPOCH, Ok(facts));

@@ -335,6 +335,7 @@ impl World {
             log_start: Offset(self.log_start),
             log_end: Offset(self.log_end),
             prefix_empty: Some(empty),
+            partition_empty: None,
             compacted: None,
         }
     }

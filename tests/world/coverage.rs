@@ -1,0 +1,89 @@
+//! How often each thing happened, over all worlds of a run.
+
+use std::collections::BTreeMap;
+
+/// What must have happened at least once in a long run, or the world is not hostile enough.
+pub(crate) const EXPECTED: &[&str] = &[
+    "412",
+    "adopts",
+    "assign",
+    "begins",
+    "broker away",
+    "calm",
+    "commit lost before",
+    "commit refused",
+    "commit without a coordinator",
+    "commit's reply lost",
+    "committed",
+    "compaction",
+    "crash",
+    "facts not told",
+    "fenced member",
+    "freeze",
+    "gap",
+    "gave back",
+    "hard stop",
+    "head fails: 503",
+    "hive_partitions",
+    "join",
+    "kafka partition added",
+    "late commit of a dead process",
+    "late request of a dead process",
+    "left",
+    "let go of what was lost",
+    "lost to retention",
+    "max_age",
+    "max_bytes",
+    "max_records",
+    "memory",
+    "memory relaxed",
+    "memory short",
+    "object landed",
+    "offsets roll back",
+    "object was there",
+    "out of range",
+    "put",
+    "put fails after: 409",
+    "put fails after: reply lost",
+    "put fails before: 403",
+    "put fails before: 409",
+    "put fails before: 503",
+    "put fails before: full",
+    "record_time",
+    "replay",
+    "replays",
+    "retention",
+    "retry",
+    "revoke",
+    "revoked",
+    "session expired",
+    "session lost",
+    "shutdown",
+    "start",
+    "terminate",
+    "time jumps",
+];
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Coverage(BTreeMap<&'static str, u64>);
+
+impl Coverage {
+    pub(crate) fn saw(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// What never happened.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        EXPECTED.iter().copied().filter(|what| !self.0.contains_key(what)).collect()
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(|(what, count)| format!("{count:>10}  {what}"))
+    }
+}

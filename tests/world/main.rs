@@ -1,0 +1,189 @@
+//! Thousands of hostile worlds around the real pipeline, lane drivers, fence and rounds of
+//! commits: nothing may be lost or doubled, and the end must be reached.
+//!
+//! ```text
+//! cargo test --test world -- [--seeds N] [--first N]    so many worlds of each kind
+//! cargo test --test world -- --seed N --fences both|group|store [--trace]    one of them again
+//! ```
+
+#![allow(clippy::disallowed_methods, reason = "says how long a run took")]
+
+mod coverage;
+mod dice;
+mod group;
+mod happenings;
+mod members;
+mod oracle;
+mod ports;
+mod process;
+mod processes;
+mod requests;
+mod topic;
+mod trace;
+mod world;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use coverage::Coverage;
+use world::{Fences, World};
+
+/// Worlds of each kind, unless told otherwise.
+const SEEDS: u64 = 3_400;
+const KINDS: [(&str, Fences); 3] =
+    [("both", Fences::Both), ("group", Fences::Group), ("store", Fences::Store)];
+/// Failures that are shown.
+const SHOWN: usize = 5;
+
+#[derive(Default)]
+struct Args {
+    seeds: Option<u64>,
+    first: u64,
+    seed: Option<u64>,
+    fences: Option<Fences>,
+    trace: bool,
+    /// Names of tests that were asked for, as of any other test binary.
+    names: Vec<String>,
+}
+
+fn args() -> Result<Args, String> {
+    let mut args = Args::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words.next().unwrap_or_default();
+            text.parse::<u64>().map_err(|_| format!("{word} wants a number, not {text:?}"))
+        };
+        match &*word {
+            "--seeds" => args.seeds = Some(number()?),
+            "--first" => args.first = number()?,
+            "--seed" => args.seed = Some(number()?),
+            "--fences" => {
+                let name = words.next().unwrap_or_default();
+                let kind = KINDS.iter().find(|(known, _)| *known == name);
+                args.fences = Some(kind.ok_or("--fences wants both, group or store")?.1);
+            }
+            "--trace" => args.trace = true,
+            // What `cargo test` passes to every test binary alike.
+            "--test-threads" | "--skip" => drop(words.next()),
+            flag if flag.starts_with("--") => {}
+            name => args.names.push(name.to_owned()),
+        }
+    }
+    Ok(args)
+}
+
+/// Runs one world; a panic is as bad as any other break.
+fn run(seed: u64, fences: Fences, trace: bool) -> (Result<(), String>, Coverage, u64) {
+    let mut world = World::new(seed, fences, trace);
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
+    let verdict = lived.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text
+            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()))
+            .unwrap_or_default())
+    });
+    for line in world.trace.lines() {
+        println!("{line}");
+    }
+    (verdict, world.coverage.clone(), world.trace.hash())
+}
+
+fn one(seed: u64, fences: Fences, trace: bool) -> ExitCode {
+    let (verdict, ..) = run(seed, fences, trace);
+    match verdict {
+        Ok(()) => {
+            println!("world {seed} with {fences:?}: nothing lost, nothing doubled, all landed");
+            ExitCode::SUCCESS
+        }
+        Err(wrong) => {
+            println!("world {seed} with {fences:?}: {wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs all worlds on all cores; what failed, and what happened.
+fn all(first: u64, seeds: u64) -> (Vec<(u64, &'static str, String)>, Coverage) {
+    let next = AtomicU64::new(0);
+    let failed = Mutex::new(Vec::new());
+    let seen = Mutex::new(Coverage::default());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let work = || {
+        let mut own = Coverage::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= seeds * KINDS.len() as u64 {
+                break;
+            }
+            let (name, fences) = KINDS[(number % KINDS.len() as u64) as usize];
+            let seed = first + number / KINDS.len() as u64;
+            let (verdict, coverage, _) = run(seed, fences, false);
+            own.add(&coverage);
+            if let Err(wrong) = verdict {
+                failed.lock().unwrap().push((seed, name, wrong));
+            }
+        }
+        seen.lock().unwrap().add(&own);
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let mut failed = failed.into_inner().unwrap();
+    failed.sort();
+    (failed, seen.into_inner().unwrap())
+}
+
+/// The same seed gives the same trace, byte for byte.
+fn replays_alike() -> bool {
+    (0..20).all(|seed| {
+        KINDS.iter().all(|(_, fences)| run(seed, *fences, false).2 == run(seed, *fences, false).2)
+    })
+}
+
+/// Without any fence the world must find what the fences prevent.
+fn can_fail() -> bool {
+    (0..200).any(|seed| run(seed, Fences::None, false).0.is_err())
+}
+
+fn main() -> ExitCode {
+    let args = match args() {
+        Ok(args) => args,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(seed) = args.seed {
+        return one(seed, args.fences.unwrap_or(Fences::Both), args.trace);
+    }
+    let wanted = args.names.is_empty() || args.names.iter().any(|name| "world".contains(&**name));
+    if !wanted {
+        println!("0 passed, 0 failed");
+        return ExitCode::SUCCESS;
+    }
+    // A panic is told with its world, below.
+    std::panic::set_hook(Box::new(|_| {}));
+    let (seeds, start) = (args.seeds.unwrap_or(SEEDS), Instant::now());
+    let (failed, seen) = all(args.first, seeds);
+    seen.lines().for_each(|line| println!("{line}"));
+    for (seed, fences, wrong) in failed.iter().take(SHOWN) {
+        println!(
+            "FAILED: {wrong}\n  again: cargo test --test world -- --seed {seed} --fences {fences} --trace"
+        );
+    }
+    let worlds = seeds * KINDS.len() as u64;
+    let mut broken = failed.len() as u64;
+    let mut check = |what: &str, holds: bool| {
+        println!("{what}: {}", if holds { "ok" } else { "FAILED" });
+        broken += u64::from(!holds);
+    };
+    let missing = seen.missing();
+    // Few worlds cannot show everything.
+    check(&format!("never happened: {missing:?}"), missing.is_empty() || seeds < SEEDS);
+    check("the same seed gives the same trace", replays_alike());
+    check("without fences the world finds a loss or a double", can_fail());
+    println!("{worlds} worlds in {:.0} s", start.elapsed().as_secs_f64());
+    println!("{} passed, {broken} failed", worlds + 3 - broken);
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,268 @@
+//! What each client and the group say to each other: heartbeats, rebalances, commits, facts.
+
+use std::sync::Arc;
+
+use kafka_s3_sink::daemon::driver::LaneInput;
+use kafka_s3_sink::pipeline::{name_prefix, topic_prefix};
+use kafka_s3_sink::record::{
+    CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
+};
+
+use crate::group::SESSION_MS;
+use crate::process::Did;
+use crate::world::{Flight, Inquiry, Looked, World};
+
+impl World {
+    pub(crate) fn group_tick(&mut self) {
+        if self.is_broker_away() {
+            return;
+        }
+        let all = self.all();
+        let gone = self.group.expire(self.now, &all);
+        if gone > 0 {
+            self.note("session expired", || gone.to_string());
+        }
+    }
+
+    /// The client's own thread of one process: heartbeats, rebalances.
+    pub(crate) fn client_tick(&mut self) {
+        if let Some(index) = self.some_process()
+            && self.processes[index].deaf_until <= self.now
+        {
+            self.tick(index);
+        }
+    }
+
+    pub(crate) fn tick(&mut self, index: usize) {
+        let (now, all) = (self.now, self.all());
+        let process = &mut self.processes[index];
+        let (name, leaving) = (process.name, process.leaving && process.is_drained());
+        let did = process.go_on_revoking(now);
+        match did {
+            Did::HardStop => return self.remove(index, "hard stop"),
+            Did::GaveBack(partitions) => {
+                if let Some((id, _)) = process.member {
+                    self.group.given_back(id, &partitions);
+                }
+                self.note("gave back", || format!("process {name} {}", partitions.len()));
+            }
+            Did::Lost => self.note("let go of what was lost", || name.to_string()),
+            Did::Nothing => {}
+        }
+        if self.is_broker_away() {
+            return self.tick_alone(index);
+        }
+        let process = &mut self.processes[index];
+        process.heard = now;
+        let revoking = process.is_revoking();
+        let Some((id, _)) = process.member else {
+            if !revoking && !process.leaving {
+                process.member = Some(self.group.join(now, &all));
+                self.note("join", || format!("process {name}"));
+            } else if leaving && !revoking {
+                self.remove(index, "left");
+            }
+            return;
+        };
+        // librdkafka beats on while the application is in its callback.
+        let Some(heartbeat) = self.group.heartbeat(id, now, revoking) else {
+            if !revoking {
+                let owned: Vec<_> = process.owned.keys().cloned().collect();
+                process.member = None;
+                process.begin_revoke(&owned, true, now);
+                self.note("fenced member", || format!("process {name}"));
+            }
+            return;
+        };
+        if revoking {
+            return;
+        }
+        process.member = Some((id, heartbeat.generation));
+        let owned: Vec<_> = process.owned.keys().cloned().collect();
+        if leaving && owned.is_empty() {
+            self.group.leave(id, &all);
+            return self.remove(index, "left");
+        }
+        if leaving {
+            process.begin_revoke(&owned, false, now);
+        } else if !heartbeat.revoke.is_empty() {
+            process.begin_revoke(&heartbeat.revoke, false, now);
+            self.note("revoke", || format!("process {name} {}", heartbeat.revoke.len()));
+        } else if !heartbeat.assign.is_empty() {
+            let count = heartbeat.assign.len();
+            process.assign(heartbeat.assign);
+            self.note("assign", || format!("process {name} {count}"));
+        }
+    }
+
+    /// Without a broker the client takes its session for lost after a while.
+    pub(crate) fn tick_alone(&mut self, index: usize) {
+        let now = self.now;
+        let process = &mut self.processes[index];
+        let silent = now.saturating_sub(process.heard) > SESSION_MS;
+        if silent && process.member.is_some() && !process.is_revoking() {
+            let owned: Vec<_> = process.owned.keys().cloned().collect();
+            process.member = None;
+            process.begin_revoke(&owned, true, now);
+            let name = process.name;
+            self.note("session lost", || format!("process {name}"));
+        }
+    }
+
+    pub(crate) fn commit_step(&mut self) {
+        if self.dice.one_in(2)
+            && let Some(index) = self.some_process()
+            && let Some(requests) = self.processes[index].next_round()
+        {
+            let (process, since) = (self.processes[index].name, self.now);
+            self.flights.push(Flight { process, requests, sent: None, since });
+        }
+        if !self.flights.is_empty() {
+            let index = self.dice.below(self.flights.len() as u64) as usize;
+            self.fly(index);
+        }
+    }
+
+    /// Sends a commit, or lets it arrive.
+    pub(crate) fn fly(&mut self, index: usize) {
+        let name = self.flights[index].process;
+        let sender = self.index(name);
+        let awake = sender.filter(|at| self.processes[*at].frozen_until <= self.now);
+        let Some(sent) = self.flights[index].sent else {
+            // The generation is that of the moment of sending.
+            let Some(at) = awake else {
+                if sender.is_none() {
+                    self.flights.swap_remove(index);
+                }
+                return;
+            };
+            if let Some(member) = self.processes[at].member {
+                self.flights[index].sent = Some(member);
+            } else if self.now - self.flights[index].since > SESSION_MS {
+                self.flights.swap_remove(index);
+                let error = CommitError::Retry("WAIT_COORD".to_owned());
+                self.processes[at].answered(&Err(error));
+                self.note("commit without a coordinator", || name.to_string());
+            }
+            return;
+        };
+        if self.faults && self.dice.one_in(12) {
+            // Lost on its way there; the client asks again, with the generation it has then.
+            self.flights[index].sent = None;
+            self.note("commit lost before", || name.to_string());
+            if sender.is_none() {
+                self.flights.swap_remove(index);
+            }
+            return;
+        }
+        if self.is_broker_away() {
+            return;
+        }
+        let Flight { requests, .. } = &self.flights[index];
+        let answer = self.group.commit(sent.0, sent.1, requests);
+        let requests = requests.clone();
+        if answer.is_ok() {
+            for request in &requests {
+                self.judge_commit(name, request);
+            }
+        }
+        if self.faults && self.dice.one_in(12) {
+            self.note("commit's reply lost", || name.to_string());
+            if self.dice.one_in(2) && sender.is_some() {
+                self.flights[index].sent = None;
+                return;
+            }
+            self.flights.swap_remove(index);
+            if let Some(at) = sender {
+                self.processes[at].answered(&Err(CommitError::Retry("reply lost".to_owned())));
+            }
+            return;
+        }
+        self.flights.swap_remove(index);
+        match (&answer, sender) {
+            (Err(error), _) => {
+                let error = error.to_string();
+                self.note("commit refused", || format!("process {name}: {error}"));
+            }
+            (Ok(()), None) => self.note("late commit of a dead process", || name.to_string()),
+            (Ok(()), Some(_)) => {}
+        }
+        if let Some(at) = sender {
+            self.processes[at].answered(&answer);
+        }
+    }
+
+    pub(crate) fn judge_commit(&mut self, name: u64, request: &CommitRequest) {
+        let CommitRequest { partition: at, offset, metadata, .. } = request;
+        self.trace.note(self.now, "commit", || format!("process {name} {at} {offset} {metadata}"));
+        let topic = self.topics.iter().find(|topic| topic.name == at.topic).expect("a topic");
+        let log = &topic.logs[at.partition as usize];
+        if let Err(wrong) = self.oracle.committed(at, offset.0, log) {
+            self.verdict = Err(wrong);
+        }
+    }
+
+    pub(crate) fn inquiry_step(&mut self) {
+        if self.inquiries.is_empty() {
+            return;
+        }
+        let index = self.dice.below(self.inquiries.len() as u64) as usize;
+        let Some(process) = self.index(self.inquiries[index].process) else {
+            self.inquiries.swap_remove(index);
+            return;
+        };
+        if self.processes[process].frozen_until > self.now {
+            return;
+        }
+        let inquiry = &self.inquiries[index];
+        if inquiry.asked && inquiry.looked.is_none() {
+            let prefix = topic_prefix(&inquiry.layout, &inquiry.at.topic);
+            let name = format!("/{}", name_prefix(&inquiry.at));
+            let looked = Looked {
+                topic_empty: !self.oracle.has_any(&prefix, ""),
+                partition_empty: !self.oracle.has_any(&prefix, &name)
+                    && !self.oracle.has_any("dead/", &name),
+            };
+            self.inquiries[index].looked = Some(looked);
+            return;
+        }
+        if self.is_broker_away() {
+            return;
+        }
+        let inquiry = &self.inquiries[index];
+        let facts = self.facts(&inquiry.at.clone(), inquiry.looked);
+        let inquiry = &mut self.inquiries[index];
+        let missing =
+            facts.committed.get(&inquiry.at.partition).is_none_or(|it| it.offset.is_none());
+        if missing && inquiry.looked.is_none() {
+            inquiry.asked = true;
+            return;
+        }
+        let Inquiry { lane, at, epoch, .. } = self.inquiries.swap_remove(index);
+        let fails = self.faults && self.dice.one_in(10);
+        let facts = if fails { Err(ResolveError("no answer".to_owned())) } else { Ok(facts) };
+        if fails {
+            self.note("facts not told", || at.to_string());
+        }
+        self.processes[process].post(lane, LaneInput::Facts(at, epoch, facts));
+    }
+
+    pub(crate) fn facts(&self, at: &TopicPartition, looked: Option<Looked>) -> TopicFacts {
+        let topic = self.topics.iter().find(|topic| topic.name == at.topic).expect("a topic");
+        let log = &topic.logs[at.partition as usize];
+        let committed = topic.partitions().map(|at| {
+            let committed = self.group.offsets.get(&at).cloned().unwrap_or_default();
+            (at.partition, committed)
+        });
+        TopicFacts {
+            topic_id: Arc::clone(&topic.id),
+            cluster_id: "".into(),
+            committed: Arc::new(committed.collect()),
+            log_start: Offset(log.start),
+            log_end: Offset(log.end),
+            prefix_empty: looked.map(|it| it.topic_empty),
+            partition_empty: looked.map(|it| it.partition_empty),
+            compacted: None,
+        }
+    }
+}

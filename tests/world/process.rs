@@ -1,0 +1,235 @@
+//! One process of the sink: real lane drivers, the real fence, the real rounds of commits, and
+//! what librdkafka does between them and the group.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kafka_s3_sink::config::TopicPolicies;
+use kafka_s3_sink::daemon::driver::{Driver, LaneInput};
+use kafka_s3_sink::kafka::CommitDone;
+use kafka_s3_sink::kafka::fence::Fence;
+use kafka_s3_sink::kafka::rounds::Rounds;
+use kafka_s3_sink::pipeline::{Event, Sink, SinkSettings};
+use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, TopicPartition};
+
+use crate::ports::{Ports, Request};
+
+/// As the daemon's: how long a revoke waits for what is on its way to land.
+const REVOKE_PATIENCE_MS: u64 = 8_000;
+/// How long a revoke waits for commits in flight before the process stops.
+const FENCE_DEADLINE_MS: u64 = 36_000;
+
+pub(crate) struct Lane {
+    pub(crate) driver: Driver<Ports>,
+    pub(crate) ports: Ports,
+    pub(crate) inbox: Arc<Mutex<VecDeque<LaneInput>>>,
+}
+
+/// A revoke that is under way.
+struct Revoke {
+    partitions: Vec<(TopicPartition, Epoch)>,
+    left: Vec<(TopicPartition, Epoch)>,
+    lost: bool,
+    since: u64,
+    released: bool,
+    /// The lanes have let go; commits in flight are waited for.
+    fenced: bool,
+}
+
+/// What a process does to the world beside its lanes' requests.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    Nothing,
+    /// These are held no more, and the group may know.
+    GaveBack(Vec<TopicPartition>),
+    /// The same, but the group had taken them away already.
+    Lost,
+    /// A commit hung for too long: the process is gone.
+    HardStop,
+}
+
+pub(crate) struct Process {
+    pub(crate) name: u64,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) fence: Fence,
+    pub(crate) rounds: Rounds,
+    /// A request is in the network, or its answer is.
+    pub(crate) committing: bool,
+    pub(crate) member: Option<(u64, i32)>,
+    pub(crate) owned: BTreeMap<TopicPartition, Epoch>,
+    revoke: Option<Revoke>,
+    pub(crate) frozen_until: u64,
+    /// After a freeze the lanes may run before the client hears of anything.
+    pub(crate) deaf_until: u64,
+    /// The last answer to a heartbeat.
+    pub(crate) heard: u64,
+    pub(crate) leaving: bool,
+}
+
+impl Process {
+    pub(crate) fn new(
+        name: u64,
+        lanes: usize,
+        settings: &SinkSettings,
+        policies: &Arc<TopicPolicies>,
+    ) -> Self {
+        let lanes = (0..lanes).map(|index| {
+            let session = format!("{name}.{index}").into();
+            let sink = Sink::new(SinkSettings { session, ..settings.clone() });
+            let ports = Ports::default();
+            let driver = Driver::new(sink, ports.clone(), Arc::clone(policies));
+            Lane { driver, ports, inbox: Arc::default() }
+        });
+        Self {
+            name,
+            lanes: lanes.collect(),
+            fence: Fence::default(),
+            rounds: Rounds::default(),
+            committing: false,
+            member: None,
+            owned: BTreeMap::new(),
+            revoke: None,
+            frozen_until: 0,
+            deaf_until: 0,
+            heard: 0,
+            leaving: false,
+        }
+    }
+
+    pub(crate) fn lane_of(&self, at: &TopicPartition) -> usize {
+        at.partition.unsigned_abs() as usize % self.lanes.len()
+    }
+
+    pub(crate) fn post(&self, lane: usize, input: LaneInput) {
+        self.lanes[lane].inbox.lock().unwrap().push_back(input);
+    }
+
+    /// One turn of one lane's thread.
+    pub(crate) fn turn(&mut self, lane: usize, now: u64, at_once: usize) {
+        let lane = &mut self.lanes[lane];
+        {
+            let mut side = lane.ports.0.borrow_mut();
+            (side.now, side.at_once) = (now, at_once);
+        }
+        loop {
+            let input = lane.inbox.lock().unwrap().pop_front();
+            let Some(input) = input else { break };
+            lane.driver.take(input);
+        }
+        lane.driver.turn(Duration::ZERO);
+    }
+
+    /// What the lanes ask for; commits go to the committer.
+    pub(crate) fn take_requests(&mut self, lane: usize) -> Vec<Request> {
+        let requests = std::mem::take(&mut self.lanes[lane].ports.0.borrow_mut().requests);
+        let mut others = Vec::new();
+        for request in requests {
+            match request {
+                Request::Commit(requests) => self.queue_commit(lane, requests),
+                other => others.push(other),
+            }
+        }
+        others
+    }
+
+    pub(crate) fn take_events(&mut self, lane: usize) -> Vec<(TopicPartition, Event)> {
+        std::mem::take(&mut self.lanes[lane].ports.0.borrow_mut().events)
+    }
+
+    fn queue_commit(&mut self, lane: usize, requests: Vec<CommitRequest>) {
+        let offsets: BTreeMap<_, _> =
+            requests.iter().map(|each| (each.partition.clone(), each.offset)).collect();
+        let inbox = Arc::clone(&self.lanes[lane].inbox);
+        let done: CommitDone = Arc::new(move |outcome| {
+            let offset = offsets[&outcome.partition];
+            let (at, epoch) = (outcome.partition, outcome.epoch);
+            let input = LaneInput::Committed(at, epoch, offset, outcome.result);
+            inbox.lock().unwrap().push_back(input);
+        });
+        self.rounds.push(requests, &done);
+    }
+
+    /// The committer's next request, if none is on its way.
+    pub(crate) fn next_round(&mut self) -> Option<Vec<CommitRequest>> {
+        if self.committing || self.rounds.is_empty() {
+            return None;
+        }
+        let round = self.rounds.next_round(&self.fence);
+        self.committing = !round.is_empty();
+        self.committing.then_some(round)
+    }
+
+    pub(crate) fn answered(&mut self, answer: &Result<(), CommitError>) {
+        self.committing = false;
+        self.rounds.answered(&self.fence, |_| answer.clone());
+    }
+
+    pub(crate) fn assign(&mut self, partitions: Vec<TopicPartition>) {
+        for at in partitions {
+            let epoch = self.fence.open(&at);
+            self.owned.insert(at.clone(), epoch);
+            self.post(self.lane_of(&at), LaneInput::Assigned(vec![(at, epoch)]));
+        }
+    }
+
+    pub(crate) const fn is_revoking(&self) -> bool {
+        self.revoke.is_some()
+    }
+
+    /// The rebalance callback begins.
+    pub(crate) fn begin_revoke(&mut self, which: &[TopicPartition], lost: bool, now: u64) {
+        let partitions: Vec<_> =
+            which.iter().filter_map(|at| Some((at.clone(), *self.owned.get(at)?))).collect();
+        for each in &partitions {
+            self.post(self.lane_of(&each.0), LaneInput::Revoking(vec![each.clone()], lost));
+        }
+        let left = partitions.clone();
+        self.revoke =
+            Some(Revoke { partitions, left, lost, since: now, released: false, fenced: false });
+    }
+
+    /// Goes on with the rebalance callback: first the lanes, then the commits, then the group.
+    pub(crate) fn go_on_revoking(&mut self, now: u64) -> Did {
+        let gone: Vec<_> = self
+            .lanes
+            .iter()
+            .flat_map(|lane| std::mem::take(&mut lane.ports.0.borrow_mut().let_go))
+            .collect();
+        let Some(revoke) = &mut self.revoke else { return Did::Nothing };
+        revoke.left.retain(|each| !gone.contains(each));
+        let waited = now.saturating_sub(revoke.since);
+        if !revoke.left.is_empty() {
+            if waited > REVOKE_PATIENCE_MS && !revoke.released {
+                revoke.released = true;
+                let left = revoke.left.clone();
+                for each in left {
+                    self.post(self.lane_of(&each.0), LaneInput::Release(vec![each]));
+                }
+            }
+            return Did::Nothing;
+        }
+        let names: Vec<_> = revoke.partitions.iter().map(|(at, _)| at.clone()).collect();
+        if !revoke.fenced {
+            revoke.fenced = true;
+            self.fence.revoke(&names);
+        }
+        if self.fence.wait_answered(&names, Duration::ZERO).is_err() {
+            return if waited > FENCE_DEADLINE_MS { Did::HardStop } else { Did::Nothing };
+        }
+        let lost = revoke.lost;
+        self.revoke = None;
+        self.owned.retain(|at, _| !names.contains(at));
+        if lost { Did::Lost } else { Did::GaveBack(names) }
+    }
+
+    /// When one of its lanes has something to do although nothing happened.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let due = self.lanes.iter().filter_map(|lane| lane.driver.sink.poll_timeout());
+        due.map(|at| at.0).filter(|at| *at < u64::MAX).min()
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.driver.is_drained())
+    }
+}
