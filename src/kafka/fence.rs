@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::record::{CommitRequest, Epoch, TopicPartition};
+use crate::record::{CommitRequest, Defect, Epoch, TopicPartition};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -57,9 +57,10 @@ impl Fence {
             .changed
             .wait_while(self.lock(), |state| state.suspended)
             .unwrap_or_else(PoisonError::into_inner);
-        let (admitted, stale): (Vec<_>, Vec<_>) = requests
-            .into_iter()
-            .partition(|request| state.epochs.get(&request.partition) == Some(&request.epoch));
+        let (admitted, stale): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| {
+            state.epochs.get(&request.partition) == Some(&request.epoch)
+                || Defect::EpochIgnored.is_in()
+        });
         for request in &admitted {
             *state.in_flight.entry(request.partition.clone()).or_default() += 1;
         }
@@ -96,7 +97,8 @@ impl Fence {
         deadline: Duration,
     ) -> Result<(), Vec<TopicPartition>> {
         let busy = |state: &State| -> Vec<TopicPartition> {
-            partitions.iter().filter(|p| state.in_flight.contains_key(p)).cloned().collect()
+            let busy = partitions.iter().filter(|p| state.in_flight.contains_key(p));
+            busy.filter(|_| !Defect::RevokeDoesNotWait.is_in()).cloned().collect()
         };
         let (state, _) = self
             .changed

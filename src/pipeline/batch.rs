@@ -13,7 +13,7 @@ use super::layout::short_hash;
 use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, object_metadata};
 use super::rotate::{Fill, RotationReason};
 use crate::record::{
-    Body, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,
+    Body, Defect, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,
     TopicPartition,
 };
 
@@ -190,7 +190,12 @@ impl OpenBatch {
             objects: objects.len(),
         };
         let has_claim = claim.is_some();
-        let objects = closed(objects, claim.as_ref(), &facts, &layout);
+        let mut objects = closed(objects, claim.as_ref(), &facts, &layout);
+        if Defect::ClockInKey.is_in() {
+            for SealedObject { address, .. } in &mut objects {
+                address.key = format!("{}-{}", address.key, opened.0).into();
+            }
+        }
         let first_timestamp = facts.first.timestamp;
         SealedBatch {
             facts,
@@ -226,9 +231,10 @@ fn closed(
 }
 
 fn close(target: &Target, object: OpenObject, facts: &BatchFacts, layout: &Layout) -> SealedObject {
+    let first = if Defect::BaseInKey.is_in() { facts.range.base } else { facts.first.offset };
     let key = match target {
-        Target::Hive(path) => object_key(layout, &facts.from, path, facts.first.offset),
-        Target::DeadLetters => dead_letter_key(layout, &facts.from, facts.first.offset),
+        Target::Hive(path) => object_key(layout, &facts.from, path, first),
+        Target::DeadLetters => dead_letter_key(layout, &facts.from, first),
     };
     let about = ObjectFacts {
         records: object.records,

@@ -18,7 +18,8 @@ use super::batch::{SealedBatch, SealedObject};
 use super::metadata::{Verdict, judge};
 use super::pin::Pin;
 use crate::record::{
-    Body, Epoch, HeadOutcome, ObjectMetadata, PutOutcome, PutRequest, StoreError, StoreErrorClass,
+    Body, Defect, Epoch, HeadOutcome, ObjectMetadata, PutOutcome, PutRequest, StoreError,
+    StoreErrorClass,
 };
 
 /// After so many 409s in a row a look is taken instead of another put.
@@ -92,18 +93,26 @@ impl Flight {
 
     /// Whether every object is there.
     pub(super) fn landed(&self) -> bool {
-        self.tries.iter().all(|each| each.state == State::Done)
+        let matters =
+            |object: &SealedObject| !(Defect::DeadLettersOutside.is_in() && object.dead_letters);
+        let pairs = self.tries.iter().zip(&self.batch.objects);
+        let open = pairs.filter(|(each, object)| each.state != State::Done && matters(object));
+        let may_be_open = usize::from(Defect::CommitBeforeLastObject.is_in());
+        open.count() <= may_be_open
     }
 
     /// Asks for whatever is due: first the claim, and when it is won the others in parallel.
     pub(super) fn advance(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let claim_only = self.batch.has_claim && self.tries[0].state != State::Done;
+        let claim_only = self.batch.has_claim
+            && self.tries[0].state != State::Done
+            && !Defect::ClaimNotAlone.is_in();
         let turn = if claim_only { 1 } else { self.tries.len() };
         for index in 0..turn {
             match self.tries[index].state {
                 State::Idle => {
                     self.tries[index].began = now;
                     let look = self.look_first || (!self.conditional && index == 0);
+                    let look = look && !Defect::ReplayOverwrites.is_in();
                     self.ask(index, if look { Next::Look } else { Next::Put }, out);
                 }
                 State::Waiting(until, next) if until <= now => self.ask(index, next, out),
@@ -148,7 +157,8 @@ impl Flight {
             body: object.body.clone(),
             content_type: object.content_type,
             metadata: object.metadata.clone(),
-            if_none_match: self.conditional,
+            if_none_match: self.conditional
+                && !(Defect::ReplayOverwrites.is_in() && self.look_first),
         }
     }
 
@@ -171,6 +181,10 @@ impl Flight {
     ) -> Progress {
         match reply {
             Ok(PutOutcome::Stored) => self.done(now, index, false, out),
+            Ok(PutOutcome::Taken) if Defect::TakenForDone.is_in() => {
+                self.done(now, index, true, out);
+            }
+            Err(_) if Defect::FailedForDone.is_in() => self.done(now, index, false, out),
             Ok(PutOutcome::Taken) => self.ask(index, Next::Judge, out),
             Err(error) if error.class == StoreErrorClass::Conflict => {
                 self.tries[index].conflicts += 1;
@@ -226,6 +240,9 @@ impl Flight {
             Verdict::Done => {
                 self.done(now, index, true, out);
                 Progress::Flying
+            }
+            Verdict::Adopt { .. } if Defect::NoAdoption.is_in() => {
+                Progress::Stop(StopReason::new("name_taken", "not adopted"))
             }
             Verdict::Adopt { end, pin_id } => Progress::Adopt(Pin {
                 id: pin_id,

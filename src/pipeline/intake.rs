@@ -18,7 +18,7 @@ use super::rotate::{RotationReason, due_by_age, full};
 use super::route::Router;
 use super::stops;
 use crate::record::{
-    Envelope, InvalidPolicy, Layout, Offset, OffsetRange, Record, TombstonePolicy,
+    Defect, Envelope, InvalidPolicy, Layout, Offset, OffsetRange, Record, TombstonePolicy,
 };
 
 /// What a record becomes.
@@ -101,7 +101,7 @@ impl Partition {
             open.push(record, target, cx.scratch, usable);
         }
         self.read(record);
-        if self.replay.is_none() {
+        if self.replay.is_none() || Defect::ReplayWithTodaysLimits.is_in() {
             let fill = self.open.as_ref().map(OpenBatch::fill).unwrap_or_default();
             if let Some(reason) = full(&self.policy.rotation, &fill) {
                 self.seal(cx, reason);
@@ -139,7 +139,7 @@ impl Partition {
             return;
         }
         match &mut self.replay {
-            Some(replay) if offset >= replay.pin.end => {
+            Some(replay) if offset >= replay.pin.end || Defect::AnyEofEndsReplay.is_in() => {
                 self.finish_replay(cx);
                 self.step_over_gap(cx, offset);
             }

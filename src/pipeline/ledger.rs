@@ -18,7 +18,7 @@ use super::partition::{After, Context, Partition, Phase};
 use super::pin::{Mark, Pin, encode_metadata};
 use super::rotate::RotationReason;
 use crate::record::{
-    CommitError, CommitRequest, HeadOutcome, Offset, OffsetRange, PutOutcome, StoreError,
+    CommitError, CommitRequest, Defect, HeadOutcome, Offset, OffsetRange, PutOutcome, StoreError,
 };
 
 /// The commit that is under way.
@@ -112,7 +112,7 @@ impl Partition {
             self.at
         );
         let pinned = batch.reason == RotationReason::Replay;
-        if pinned || batch.objects.is_empty() {
+        if pinned || batch.objects.is_empty() || Defect::NoPin.is_in() {
             self.fly(cx);
             if self.flight.as_ref().is_some_and(Flight::landed) {
                 self.pending = Some(self.end(cx.now));
@@ -121,6 +121,11 @@ impl Partition {
         }
         let metadata = encode_metadata(&self.mark(), Some(&pin_of(batch)));
         self.pending = Some(Pending::new(Kind::Pin, cx.now, batch.facts.range.base, metadata));
+        if Defect::PinNotAwaited.is_in() {
+            self.send_pending(cx);
+            self.pending = None;
+            self.fly(cx);
+        }
     }
 
     /// Age ends a batch only when its turn has come: before, it would just make small objects.
@@ -139,9 +144,14 @@ impl Partition {
         assert!(!gap, "{}: a gap in the ledger after {offset}", self.at);
         let leader_epoch =
             last.and_then(|batch| batch.last).map(|(_, epoch)| epoch).or(self.leader_epoch);
+        let offset = if Defect::LastForNext.is_in() { Offset(offset.0 - 1) } else { offset };
         let mark = Mark { offset, leader_epoch, first_start: None, ..self.mark() };
-        let pin = self.sealed.front().filter(|batch| !batch.objects.is_empty()).map(pin_of);
-        let metadata = encode_metadata(&mark, pin.as_ref());
+        let next = self.sealed.front().filter(|batch| !batch.objects.is_empty());
+        let pin = next.filter(|_| !Defect::NoPin.is_in()).map(pin_of);
+        let mut metadata = encode_metadata(&mark, pin.as_ref());
+        if Defect::NoMark.is_in() && pin.is_none() {
+            metadata.clear();
+        }
         Pending::new(Kind::End { with_pin: pin.is_some() }, now, offset, metadata)
     }
 

@@ -4,12 +4,14 @@
 //! the two. `config` produces the policies.
 
 mod commit;
+mod defect;
 mod object;
 mod policy;
 
 pub use commit::{
     CommitError, CommitRequest, Committed, CommittedOffsets, ResolveError, TopicFacts,
 };
+pub use defect::Defect;
 pub use object::{
     Body, HeadOutcome, ObjectAddress, ObjectMetadata, PutOutcome, PutRequest, StoreError,
     StoreErrorClass,

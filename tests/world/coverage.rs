@@ -31,6 +31,7 @@ pub(crate) const EXPECTED: &[&str] = &[
     "late request of a dead process",
     "left",
     "let go of what was lost",
+    "log short for a while",
     "lost to retention",
     "max_age",
     "max_bytes",

@@ -19,6 +19,7 @@ impl World {
             71 => self.jump(),
             72 if self.goes_away => self.broker_away(),
             73 | 74 if self.rolls_back => self.roll_back(),
+            75 | 76 => self.shorten_log(),
             _ => {}
         }
     }
@@ -97,6 +98,16 @@ impl World {
             self.oracle.deleted(&gone);
             self.note(what, || format!("{at} {} records", gone.len()));
         }
+    }
+
+    /// A new leader does not know yet how far its log may be read.
+    pub(crate) fn shorten_log(&mut self) {
+        let all = self.all();
+        let at = self.dice.pick(&all).clone();
+        let (by, until) = (1 + self.dice.below(12) as i64, self.now + self.dice.below(20_000));
+        let log = self.log(&at);
+        log.short = Some((log.end - by, until));
+        self.note("log short for a while", || format!("{at} by {by} until {until}"));
     }
 
     pub(crate) fn broker_away(&mut self) {

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test --test world -- [--seeds N] [--first N]    so many worlds of each kind
 //! cargo test --test world -- --seed N --fences both|group|store [--trace]    one of them again
+//! cargo test --features defects --test world -- --defects    the world finds what is put in
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "says how long a run took")]
@@ -44,6 +45,7 @@ struct Args {
     seed: Option<u64>,
     fences: Option<Fences>,
     trace: bool,
+    defects: bool,
     /// Names of tests that were asked for, as of any other test binary.
     names: Vec<String>,
 }
@@ -66,6 +68,7 @@ fn args() -> Result<Args, String> {
                 args.fences = Some(kind.ok_or("--fences wants both, group or store")?.1);
             }
             "--trace" => args.trace = true,
+            "--defects" => args.defects = true,
             // What `cargo test` passes to every test binary alike.
             "--test-threads" | "--skip" => drop(words.next()),
             flag if flag.starts_with("--") => {}
@@ -146,6 +149,49 @@ fn can_fail() -> bool {
     (0..200).any(|seed| run(seed, Fences::None, false).0.is_err())
 }
 
+/// Each defect must be found, in worlds that have one fence only.
+#[cfg(feature = "defects")]
+fn find_defects() -> ExitCode {
+    use kafka_s3_sink::record::Defect;
+
+    std::panic::set_hook(Box::new(|_| {}));
+    let next = AtomicU64::new(0);
+    let broken = AtomicU64::new(0);
+    let look = || {
+        while let Some(defect) = Defect::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+            Defect::put_in(Some(*defect));
+            let found = (0..SEEDS).find_map(|seed| {
+                KINDS.iter().rev().find_map(|(name, fences)| {
+                    let wrong = run(seed, *fences, false).0.err()?;
+                    Some((seed, *name, wrong))
+                })
+            });
+            Defect::put_in(None);
+            match found {
+                Some((seed, fences, wrong)) => {
+                    let line = wrong.lines().next().unwrap_or_default();
+                    println!("{defect:?}: found by world {seed} with {fences}: {line:.120}");
+                }
+                None => {
+                    broken.fetch_add(1, Ordering::Relaxed);
+                    println!("{defect:?}: FAILED: not found in {} worlds", SEEDS * 3);
+                }
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(look))));
+    let broken = broken.into_inner();
+    println!("{} passed, {broken} failed", Defect::ALL.len() as u64 - broken);
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "defects"))]
+fn find_defects() -> ExitCode {
+    eprintln!("this build has no defects to put in: cargo test --features defects --test world");
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
     let args = match args() {
         Ok(args) => args,
@@ -156,6 +202,9 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = args.seed {
         return one(seed, args.fences.unwrap_or(Fences::Both), args.trace);
+    }
+    if args.defects {
+        return find_defects();
     }
     let wanted = args.names.is_empty() || args.names.iter().any(|name| "world".contains(&**name));
     if !wanted {

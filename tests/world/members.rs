@@ -259,7 +259,7 @@ impl World {
             cluster_id: "".into(),
             committed: Arc::new(committed.collect()),
             log_start: Offset(log.start),
-            log_end: Offset(log.end),
+            log_end: Offset(log.readable_end(self.now)),
             prefix_empty: looked.map(|it| it.topic_empty),
             partition_empty: looked.map(|it| it.partition_empty),
             compacted: None,

@@ -226,7 +226,9 @@ impl World {
         let mut side = ports.0.borrow_mut();
         let side = &mut *side;
         let fetch = side.fetches.get_mut(&at).expect("it runs");
+        let now = self.now;
         let log = self.log(&at);
+        let end = log.readable_end(now);
         if fetch.next < log.start || fetch.next > log.end {
             side.ready.push_back(Fetched::OutOfRange(at.clone(), fetch.epoch, fetch.next));
             side.fetches.remove(&at);
@@ -234,13 +236,15 @@ impl World {
             return;
         }
         for _ in 0..count {
-            let Some(entry) = log.next(fetch.next).cloned() else { break };
+            let next = log.next(fetch.next).filter(|entry| entry.offset < end);
+            let Some(entry) = next.cloned() else { break };
             fetch.next = entry.offset + 1;
             side.ready.push_back(Fetched::Record(at.clone(), fetch.epoch, entry));
         }
-        if log.next(fetch.next).is_none() && fetch.told_end != Some(log.end) {
-            (fetch.told_end, fetch.next) = (Some(log.end), log.end);
-            side.ready.push_back(Fetched::Eof(at.clone(), fetch.epoch, log.end));
+        let more = log.next(fetch.next).is_some_and(|entry| entry.offset < end);
+        if !more && fetch.told_end != Some(end) {
+            (fetch.told_end, fetch.next) = (Some(end), fetch.next.max(end));
+            side.ready.push_back(Fetched::Eof(at.clone(), fetch.epoch, end));
         }
     }
 }

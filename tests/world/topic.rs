@@ -45,6 +45,8 @@ pub(crate) struct Log {
     pub(crate) entries: Vec<Rc<Entry>>,
     pub(crate) start: i64,
     pub(crate) end: i64,
+    /// After a failover the log ends earlier for a while: where, and until when.
+    pub(crate) short: Option<(i64, u64)>,
 }
 
 impl Log {
@@ -59,6 +61,14 @@ impl Log {
     /// Control records, or those of an aborted transaction: offsets without a record.
     pub(crate) fn gap(&mut self, len: i64) {
         self.end += len;
+    }
+
+    /// The end that readers are told.
+    pub(crate) fn readable_end(&self, now: u64) -> i64 {
+        match self.short {
+            Some((end, until)) if now < until => end.max(self.start),
+            _ => self.end,
+        }
     }
 
     /// The first record at or after an offset.

@@ -165,6 +165,7 @@ impl World {
     pub(crate) fn calm_down(&mut self) {
         self.faults = false;
         self.broker_away_until = self.broker_away_until.min(self.now);
+        self.topics.iter_mut().flat_map(|topic| &mut topic.logs).for_each(|log| log.short = None);
         while !self.processes.is_empty() {
             self.remove(0, "crash");
         }
