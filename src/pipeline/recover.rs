@@ -13,12 +13,13 @@
 use std::sync::Arc;
 
 use super::audit::{Gap, GapKind, Holdings, KnownBatch};
+use super::layout::short_hash;
 use super::look::{Outlook, outlook};
 use super::metadata::BatchFacts;
 use super::pin::{Mark, Pin, encode_metadata};
 use crate::record::{
-    Layout, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition, TopicFacts,
-    TopicPartition,
+    Layout, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, Record, StartPosition,
+    TopicFacts, TopicPartition,
 };
 
 /// How the first record of the last batch compares with what Kafka has at its offset.
@@ -118,6 +119,27 @@ pub fn last_batch(holdings: &Holdings) -> Option<&BatchFacts> {
     whole.into_iter().chain(parts).max_by_key(|facts| facts.range.end)
 }
 
+/// Compares the first record of a batch with what Kafka has at its offset.
+pub fn identify(
+    batch: &BatchFacts,
+    found: Option<&Record<'_>>,
+    compacted: Option<bool>,
+) -> Identity {
+    let first = &batch.first;
+    let is_same = |record: &Record<'_>| {
+        record.offset == first.offset
+            && record.timestamp == first.timestamp
+            && short_hash(record.value.unwrap_or(b"")) == first.hash
+    };
+    match found {
+        // A replay after retention did not have the record either.
+        _ if first.hash.is_empty() => Identity::Gone,
+        Some(record) if is_same(record) => Identity::Same,
+        None if compacted != Some(false) => Identity::Gone,
+        _ => Identity::Other,
+    }
+}
+
 /// Decides.
 pub fn recovery(case: &LostCase<'_>) -> Recovery {
     let (start, range) = (StartPosition::Earliest, OutOfRangePolicy::Stop);
@@ -155,12 +177,10 @@ impl std::fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Batch(batch) => {
-                let (seen, wanted) = (batch.seen, batch.facts.objects);
-                write!(f, "{seen} of {wanted} objects of the batch {}", batch.facts.range)
+                let (gone, wanted) = (batch.facts.objects - batch.seen, batch.facts.objects);
+                write!(f, "{gone} of {wanted} objects of the batch {}", batch.facts.range)
             }
-            Self::Gap(gap, first) => {
-                write!(f, "no object for {} from offset {first} on", gap.range)
-            }
+            Self::Gap(gap, first) => write!(f, "{} from offset {first} on", gap.range),
         }
     }
 }
@@ -303,7 +323,7 @@ impl<'a> LostCase<'a> {
             Missing::Gap(_, first) => self.pin(self.new_pin_id, *first, range.end),
         };
         let why = format!(
-            "{missing}: a run fills exactly that, and recognises what stands behind it. With \
+            "the bucket lacks {missing}: a run fills exactly that, and recognises what stands behind. With \
              --pass-missing it stays as it is"
         );
         self.commit(range.base, Some(pin), why, &[])

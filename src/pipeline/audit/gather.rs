@@ -134,6 +134,26 @@ impl Gathering {
         }
     }
 
+    /// Between which offsets batches were seen, by Kafka partition.
+    pub fn spans(&self) -> BTreeMap<i32, OffsetRange> {
+        let mut spans: BTreeMap<i32, OffsetRange> = BTreeMap::new();
+        let mut widen = |partition: i32, base: Offset, end: Offset| {
+            let span = spans.entry(partition).or_insert(OffsetRange { base, end });
+            *span = OffsetRange { base: span.base.min(base), end: span.end.max(end) };
+        };
+        for ((partition, _, _), batch) in &self.open {
+            widen(*partition, batch.facts.range.base, batch.facts.range.end);
+        }
+        for (partition, holdings) in &self.found.partitions {
+            for coverage in [&holdings.below, &holdings.above] {
+                if let Some((base, end)) = coverage.begin().zip(coverage.end()) {
+                    widen(*partition, base, end);
+                }
+            }
+        }
+        spans
+    }
+
     /// All objects were seen.
     pub fn finish(mut self) -> TopicHoldings {
         let mut rest: Vec<_> = std::mem::take(&mut self.open).into_values().collect();

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::super::metadata::{BatchFacts, ObjectFacts};
+use super::super::pin::{Metadata, decode_metadata};
 use super::coverage::{Coverage, Covered};
 use super::name::{ObjectName, Roots};
-use crate::record::{Offset, OffsetRange};
+use crate::record::{Committed, Offset, OffsetRange};
 
 /// As many examples of a finding are kept.
 pub(super) const EXAMPLES: usize = 100;
@@ -80,6 +81,17 @@ pub struct Standing {
     pub pinned: Option<Arc<str>>,
 }
 
+impl Standing {
+    /// As the group's offset and its metadata say.
+    pub fn of(held: &Committed) -> Self {
+        let pinned = match decode_metadata(&held.metadata) {
+            Metadata::Ours(mark, Some(pin)) if Some(mark.offset) == held.offset => Some(pin.id),
+            _ => None,
+        };
+        Self { committed: held.offset, pinned }
+    }
+}
+
 /// What the bucket holds of one Kafka partition.
 #[derive(Clone, Debug, Default)]
 pub struct Holdings {
@@ -99,6 +111,8 @@ pub struct Holdings {
     pub doubled: Examples<Flaw>,
     /// Every batch, in order of offsets, where all are wanted.
     pub batches: Vec<KnownBatch>,
+    /// The lowest and the highest offset that a name begins with.
+    pub firsts: Option<(Offset, Offset)>,
     /// Objects of the table.
     pub objects: u64,
     /// Objects of dead letters.
@@ -165,6 +179,8 @@ impl Holdings {
         };
         *objects += 1;
         self.stored_bytes += size;
+        let (lowest, highest) = self.firsts.unwrap_or((name.first, name.first));
+        self.firsts = Some((lowest.min(name.first), highest.max(name.first)));
     }
 
     pub(super) fn close(&mut self, roots: &Roots, batch: &KnownBatch) {
