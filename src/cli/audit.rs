@@ -9,6 +9,7 @@
 
 mod deep;
 mod judge;
+mod phrases;
 mod report;
 mod text;
 

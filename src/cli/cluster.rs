@@ -42,6 +42,14 @@ impl TopicView {
         Some(OffsetRange { base: facts.log_start, end: facts.log_end })
     }
 
+    /// What keeps Kafka from saying more. A topic that was deleted is none, as long as there are
+    /// objects of it to look at.
+    pub(super) fn trouble(&self, nothing_there: bool) -> Option<KafkaError> {
+        let unknown = self.unknown.as_ref();
+        let unknown = unknown.filter(|error| nothing_there || !error.is_to_be_mended());
+        unknown.or_else(|| self.facts.values().find_map(|facts| facts.as_ref().err())).cloned()
+    }
+
     fn partitions(&self, count: i32) -> Vec<TopicPartition> {
         (0..count).map(|number| self.roots.partition(number)).collect()
     }

@@ -138,6 +138,11 @@ fn every_shape_of_line_is_compared_with_kafka() {
         case.produce(300);
         let config =
             settings.iter().fold(case.config(), |config, (key, value)| config.set(key, *value));
+        // In the last one the path begins with a field, so that the listing is not in order of time.
+        let paths = ["dt", "hour", "field:action"].map(str::to_owned);
+        let paths =
+            if index == 2 { vec![paths[2].clone(), paths[0].clone()] } else { paths[..2].into() };
+        let config = config.set("layout.partition_by", paths);
         case.run_to_end(&config.clone().set("rotation.max_records", 50));
         let report = Audited::json(&config, &["--deep"], 0);
         let it = partition(&report, 0);
@@ -285,7 +290,9 @@ fn offsets_without_records_are_no_gaps() {
     let it = partition(&report, 0);
     assert_eq!(report["health"], "well", "{it}");
     assert_eq!(spans(&it["covered"]), [(0, end)], "{it}");
-    assert!(it["covered"][0]["quiet_offsets"].as_u64().unwrap() >= 50, "{it}");
+    let of = |name: &str| it["covered"][0][name].as_u64().unwrap();
+    let quiet = of("without_record") + of("not_landed");
+    assert_eq!((quiet, of("skipped")), (end as u64 - 100, 0), "{it}");
     assert_eq!(it["records"], 100);
 }
 

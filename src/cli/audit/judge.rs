@@ -14,7 +14,7 @@ use super::deep::Deep;
 use super::report::TopicReport;
 use crate::kafka::{KafkaError, Onlooker, RangeReader, RangeReaders};
 use crate::pipeline::audit::{
-    Content, Evidence, Gap, GapKind, GapWatch, Holdings, PartitionReport, Roots, Scope,
+    Content, Evidence, Gap, GapKind, GapWatch, Holdings, PartitionReport, Roots, Scope, Standing,
     TopicHoldings, gaps, report,
 };
 use crate::pipeline::{Metadata, Outlook, decode_metadata, layout_hash, outlook};
@@ -43,7 +43,7 @@ impl Judge<'_> {
         deep: bool,
     ) -> Result<TopicReport, AuditError> {
         let mut topic = TopicReport::begin(view, &holdings);
-        let after = self.committed_after(view);
+        let after = self.reach_after(view);
         let jobs: Vec<_> = holdings.partitions.into_iter().collect();
         let judged = in_turns(&jobs, |(number, holdings)| {
             self.partition(view, *number, holdings, after.get(number).copied().flatten(), deep)
@@ -55,12 +55,12 @@ impl Judge<'_> {
         Ok(topic)
     }
 
-    /// What the group has committed since. Where nobody can say, nothing.
-    fn committed_after(&self, view: &TopicView) -> BTreeMap<i32, Option<Offset>> {
+    /// How far the group has come since. Where nobody can say, nothing.
+    fn reach_after(&self, view: &TopicView) -> BTreeMap<i32, Option<Offset>> {
         let asked: Vec<_> = view.facts.keys().map(|number| view.roots.partition(*number)).collect();
         let answers = self.onlooker.and_then(|onlooker| onlooker.committed(&asked).ok());
         let told = |(at, held): (TopicPartition, Result<Committed, KafkaError>)| {
-            Some((at.partition, held.ok()?.offset))
+            Some((at.partition, Standing::of(&held.ok()?).reach))
         };
         answers.into_iter().flatten().filter_map(told).collect()
     }
@@ -70,7 +70,7 @@ impl Judge<'_> {
         view: &TopicView,
         number: i32,
         holdings: &Holdings,
-        committed_after: Option<Offset>,
+        reach_after: Option<Offset>,
         deep: bool,
     ) -> Result<PartitionReport, AuditError> {
         let held = view.held(number);
@@ -86,7 +86,7 @@ impl Judge<'_> {
         if let Err(error) = explainer.explain(&at, &mut found, reader.as_mut()) {
             notes.push(format!("gaps cannot be explained: {error}"));
         }
-        let evidence = Evidence { group: held.as_ref(), committed_after, log, scope: self.scope };
+        let evidence = Evidence { group: held.as_ref(), reach_after, log, scope: self.scope };
         let content = match deep {
             true => Some(self.read(view, &at, holdings, &evidence, reader.as_mut())?),
             false => None,

@@ -58,6 +58,9 @@ pub(super) struct TopicReport {
     pub(super) of_other_layouts: u64,
     pub(super) open_uploads: Examples<OpenedUpload>,
     pub(super) notes: Vec<String>,
+    /// What keeps Kafka from saying more.
+    #[serde(skip)]
+    trouble: Option<KafkaError>,
 }
 
 /// What names alone tell of a Kafka partition.
@@ -80,7 +83,8 @@ impl AuditReport {
     ) -> Self {
         let worst = topics.iter().filter_map(|topic| topic.health).max().unwrap_or_default();
         // Where names alone were looked at, Kafka was hardly needed.
-        let blame = error.as_ref().filter(|_| mode != Mode::Listing);
+        let of_topics = topics.iter().find_map(|topic| topic.trouble.as_ref());
+        let blame = error.as_ref().or(of_topics).filter(|_| mode != Mode::Listing);
         Self {
             version: VERSION,
             mode,
@@ -126,6 +130,7 @@ impl TopicReport {
             of_other_layouts: holdings.of_other_layouts,
             open_uploads: Examples::default(),
             notes,
+            trouble: view.trouble(holdings.partitions.is_empty()),
         }
     }
 

@@ -4,15 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::super::{terminal, words};
+use super::phrases::{by_kind, covered_text, gap_text, group_text, incomplete_text, quiet_text};
 use super::report::{AuditReport, Mode, TopicReport};
-use crate::pipeline::audit::{
-    CoveredReport, Examples, Flaw, Gap, GapKind, GroupReport, Health, Incomplete, IncompleteReport,
-    PartitionReport,
-};
-use crate::record::OffsetRange;
+use crate::pipeline::audit::{Examples, Flaw, GapKind, Health, Incomplete, PartitionReport};
 
 /// As many examples are shown of each finding.
-const SHOWN: usize = 10;
+pub(super) const SHOWN: usize = 10;
 /// Of more Kafka partitions only those that are not well have a row.
 const MANY: usize = 200;
 
@@ -98,13 +95,13 @@ impl Page {
         self.examples("not ours, and read as a part of the table", &topic.foreign);
         self.examples("not what its name says", &topic.contradictory);
         for (count, what) in [
-            (topic.hidden, "other objects, which readers of the table do not see"),
-            (topic.of_other_groups, "objects were written by another group"),
-            (topic.of_other_layouts, "objects are of another layout than today's"),
-            (topic.vanished, "objects were gone when they were looked at"),
+            (topic.hidden, "not ours, and not seen by readers of the table"),
+            (topic.of_other_groups, "written by another group"),
+            (topic.of_other_layouts, "of another layout than today's"),
+            (topic.vanished, "listed, and gone when looked at"),
         ] {
             if count > 0 {
-                self.line(&format!("        {} {what}", words::count(count)));
+                self.line(&format!("        {} {what}", words::many(count as usize, "object")));
             }
         }
         if topic.open_uploads.count > 0 {
@@ -163,13 +160,34 @@ impl Page {
             let more = words::many(partitions.len() - shown.len(), "Kafka partition");
             self.line(&format!("        {more} more, all well"));
         }
-        for partition in shown {
+        for partition in &shown {
             self.findings(partition);
+        }
+        self.notes(&shown);
+    }
+
+    /// What is the same for many is said once.
+    fn notes(&mut self, partitions: &[&PartitionReport]) {
+        let mut said: Vec<(&str, Vec<String>)> = Vec::new();
+        for partition in partitions {
+            let number = format!("[{}]", partition.kafka_partition);
+            for note in &partition.notes {
+                match said.iter_mut().find(|(text, _)| text == note) {
+                    Some((_, numbers)) => numbers.push(number.clone()),
+                    None => said.push((note, vec![number.clone()])),
+                }
+            }
+        }
+        for (note, numbers) in said {
+            self.finding(Health::Note, &format!("{}: {note}", words::listed(&numbers, 8)));
         }
     }
 
     fn findings(&mut self, partition: &PartitionReport) {
         let at = format!("[{}]", partition.kafka_partition);
+        if let Some(text) = quiet_text(&partition.covered) {
+            self.line(&format!("        {at} {text}"));
+        }
         for (kind, gaps) in by_kind(&partition.gaps) {
             let health = if kind == GapKind::Missing { Health::Bad } else { Health::Note };
             self.finding(health, &format!("{at} {}", gap_text(kind, &gaps)));
@@ -194,9 +212,6 @@ impl Page {
                     words::count(content.not_compared)
                 ));
             }
-        }
-        for note in &partition.notes {
-            self.finding(Health::Note, &format!("{at} {note}"));
         }
     }
 
@@ -238,79 +253,115 @@ fn joined(cells: &[String; 6], widths: &[usize]) -> String {
     line
 }
 
-fn covered_text(covered: &[CoveredReport]) -> String {
-    let ranges: Vec<_> = covered.iter().map(|it| it.range.to_string()).collect();
-    if ranges.is_empty() { "nothing".to_owned() } else { words::listed(&ranges, 3) }
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
 
-fn group_text(group: &GroupReport) -> String {
-    match (group.committed, group.state, group.pinned_to) {
-        (Some(at), "pin", Some(end)) => format!("{at}, pinned to {end}"),
-        (Some(at), "mark", _) => at.to_string(),
-        (Some(at), "foreign", _) => format!("{at}, set by somebody else"),
-        (Some(at), state, _) => format!("{at}, {state}"),
-        (None, "unknown", _) => "not known".to_owned(),
-        (None, ..) => "none".to_owned(),
+    use super::super::super::cluster::TopicView;
+    use super::super::super::survey::Counts;
+    use super::*;
+    use crate::pipeline::audit::{CoveredReport, Gap, GroupReport, Roots, TopicHoldings};
+    use crate::record::{
+        Compression, Envelope, HiveKey, InvalidPolicy, IsolationLevel, Layout, Offset, OffsetRange,
+        TombstonePolicy,
+    };
+
+    fn view() -> TopicView {
+        let layout = Layout {
+            bucket: "lake".into(),
+            prefix: "raw".into(),
+            dead_letter_prefix: "dead".into(),
+            partition_by: vec![HiveKey::Dt],
+            compression: Compression::Gzip,
+            usable_time: (0, i64::MAX),
+            envelope: Envelope::None,
+            on_invalid: InvalidPolicy::DeadLetter,
+            on_tombstone: TombstonePolicy::Skip,
+            max_record_bytes: 1 << 20,
+            isolation_level: IsolationLevel::ReadCommitted,
+        };
+        let roots = Roots::of(&Arc::new(layout), "orders");
+        TopicView { roots, facts: BTreeMap::new(), unknown: None }
     }
-}
 
-fn by_kind(gaps: &[Gap]) -> Vec<(GapKind, Vec<&Gap>)> {
-    let mut kinds: Vec<(GapKind, Vec<&Gap>)> = Vec::new();
-    for gap in gaps {
-        match kinds.iter_mut().find(|(kind, _)| *kind == gap.kind) {
-            Some((_, some)) => some.push(gap),
-            None => kinds.push((gap.kind, vec![gap])),
-        }
+    fn span(base: i64, end: i64) -> OffsetRange {
+        OffsetRange { base: Offset(base), end: Offset(end) }
     }
-    kinds.sort_by_key(|(kind, _)| std::cmp::Reverse(*kind));
-    kinds
-}
 
-fn gap_text(kind: GapKind, gaps: &[&Gap]) -> String {
-    let shown: Vec<_> = gaps
-        .iter()
-        .map(|gap| match gap.lands_at {
-            Some(at) => format!("{} from offset {at} on", gap.range),
-            None => gap.range.to_string(),
-        })
-        .collect();
-    let ranges = words::listed(&shown, SHOWN);
-    match kind {
-        GapKind::Missing => format!("missing: {ranges}: Kafka has records there that belong here"),
-        GapKind::Unknown => format!("not known: {ranges}: Kafka no longer has these offsets"),
-        GapKind::Expired => format!("expired: {ranges}: older than --since"),
-        GapKind::OtherTime => format!("of other times: {ranges}"),
-        GapKind::NoRecord => format!("without a record: {ranges}"),
-        GapKind::Skipped => format!("skipped by policy: {ranges}"),
-        GapKind::Unasked => format!("not looked at: {ranges}"),
+    fn partition(number: i32, gaps: Vec<Gap>) -> PartitionReport {
+        let whole = CoveredReport {
+            range: span(0, 12_345_678),
+            batches: 99,
+            objects: 120,
+            records: 1_234_567,
+            not_landed: 0,
+            without_record: 0,
+            skipped: 3,
+        };
+        let committed = Some(Offset(12_345_678));
+        let mut report = PartitionReport {
+            kafka_partition: number,
+            health: Health::Well,
+            objects: 100,
+            dead_letter_objects: 20,
+            records: 1_234_567,
+            stored_bytes: 3 << 20,
+            covered: vec![whole],
+            gaps,
+            incomplete: Vec::new(),
+            doubled: Examples::default(),
+            above: Vec::new(),
+            group: GroupReport { committed, state: "mark", pinned_to: None },
+            log: None,
+            content: None,
+            notes: vec!["something to know".to_owned()],
+        };
+        report.health = report.judged();
+        report
     }
-}
 
-fn incomplete_text(it: &IncompleteReport) -> String {
-    let IncompleteReport { range, seen, wanted, pin, .. } = it;
-    let batch = batch_text(*range, pin);
-    match it.kind {
-        Incomplete::Missing => {
-            format!("missing: {batch} has {seen} of its {wanted} objects")
-        }
-        Incomplete::Shortened => format!(
-            "lost: {batch} was cut short: Kafka deleted records of it before they could land"
-        ),
-        Incomplete::Expired => {
-            format!(
-                "expired: {batch} has {seen} of its {wanted} objects, and is older than --since"
-            )
-        }
-        Incomplete::OtherTime => format!(
-            "{batch} has {seen} of its {wanted} objects here; the others may be of other times"
-        ),
-        Incomplete::InFlight => format!("in flight: {batch} has {seen} of its {wanted} objects"),
-        Incomplete::Unfinished => format!(
-            "begun and left: {batch} has {seen} of its {wanted} objects, and no pin names it"
-        ),
+    fn of(partitions: Vec<PartitionReport>) -> AuditReport {
+        let mut topic = TopicReport::begin(&view(), &TopicHoldings::default());
+        topic.kafka_partitions = partitions;
+        topic.health = Some(topic.judged());
+        AuditReport::new(Mode::Metadata, vec![topic], None, &Counts::default())
     }
-}
 
-fn batch_text(range: OffsetRange, pin: &str) -> String {
-    format!("the batch {range} (pin {pin})")
+    #[test]
+    fn a_page_has_a_table_and_under_it_what_is_wrong() {
+        let lands_at = Some(Offset(12));
+        let gap = Gap { range: span(10, 20), kind: GapKind::Missing, lands_at };
+        let report = of(vec![partition(0, vec![gap]), partition(11, Vec::new())]);
+        assert_eq!(report.exit_code(), 6);
+        let wanted = "\
+orders  s3://lake/raw/orders/  dead letters s3://lake/dead/orders/
+        Kafka partition  covered          records  objects   stored  committed
+  BAD   0                [0, 12345678)  1,234,567      120  3.0 MiB  12345678
+  note  11               [0, 12345678)  1,234,567      120  3.0 MiB  12345678
+        [0] between batches 3 offsets whose records do not land
+  BAD   [0] missing: [10, 20) from offset 12 on: Kafka has records there that belong here
+        [11] between batches 3 offsets whose records do not land
+  note  [0], [11]: something to know
+
+1 topic with 2 Kafka partitions: 1 with something missing, doubled or damaged
+";
+        assert_eq!(text(&report, false), wanted);
+        assert!(text(&report, true).contains("\u{1b}[31mBAD   \u{1b}[0m0"));
+    }
+
+    #[test]
+    fn of_very_many_only_those_that_are_not_well_have_a_row() {
+        let well = |number| {
+            let mut partition = partition(number, Vec::new());
+            partition.notes.clear();
+            partition.covered[0].skipped = 0;
+            partition.health = partition.judged();
+            partition
+        };
+        let mut many: Vec<_> = (0..300).map(well).collect();
+        many[7] = partition(7, Vec::new());
+        let text = text(&of(many), false);
+        assert!(text.lines().count() < 12 && text.contains("299 Kafka partitions more, all well"));
+    }
 }

@@ -134,6 +134,13 @@ impl Gathering {
         }
     }
 
+    /// What is held at present: batches that wait for objects, and ranges.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let ranges = |it: &Holdings| it.below.ranges().count() + it.above.ranges().count();
+        self.open.len() + self.found.partitions.values().map(ranges).sum::<usize>()
+    }
+
     /// Between which offsets batches were seen, by Kafka partition.
     pub fn spans(&self) -> BTreeMap<i32, OffsetRange> {
         let mut spans: BTreeMap<i32, OffsetRange> = BTreeMap::new();

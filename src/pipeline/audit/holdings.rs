@@ -79,16 +79,19 @@ pub struct Standing {
     pub committed: Option<Offset>,
     /// The id of the pin.
     pub pinned: Option<Arc<str>>,
+    /// Where the pinned batch ends, else the committed offset: so far objects are looked for.
+    pub reach: Option<Offset>,
 }
 
 impl Standing {
     /// As the group's offset and its metadata say.
     pub fn of(held: &Committed) -> Self {
-        let pinned = match decode_metadata(&held.metadata) {
-            Metadata::Ours(mark, Some(pin)) if Some(mark.offset) == held.offset => Some(pin.id),
+        let pin = match decode_metadata(&held.metadata) {
+            Metadata::Ours(mark, pin) if Some(mark.offset) == held.offset => pin,
             _ => None,
         };
-        Self { committed: held.offset, pinned }
+        let reach = pin.as_ref().map(|pin| pin.end).or(held.offset);
+        Self { committed: held.offset, pinned: pin.map(|pin| pin.id), reach }
     }
 }
 
@@ -101,8 +104,6 @@ pub struct Holdings {
     pub below: Coverage,
     /// Whole batches beyond it.
     pub above: Coverage,
-    /// The whole batch that the pin names.
-    pub pinned: Option<OffsetRange>,
     /// Batches of which objects are not there, in order.
     pub incomplete: Vec<KnownBatch>,
     /// Batches that were cut short by what Kafka deleted before it could land, in order.
@@ -185,9 +186,6 @@ impl Holdings {
 
     pub(super) fn close(&mut self, roots: &Roots, batch: &KnownBatch) {
         let facts = &batch.facts;
-        if self.standing.pinned.as_ref() == Some(&facts.pin_id) {
-            self.pinned = Some(facts.range);
-        }
         let is_above = self.standing.committed.is_some_and(|at| facts.range.end > at);
         let (mine, other) = match is_above {
             true => (&mut self.above, &self.below),

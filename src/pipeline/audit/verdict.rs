@@ -69,8 +69,12 @@ pub struct CoveredReport {
     pub objects: u64,
     /// Their lines.
     pub records: u64,
-    /// Offsets between the batches at which there is no record that lands.
-    pub quiet_offsets: u64,
+    /// Offsets within batches at which nothing landed: no record, or skipped by policy.
+    pub not_landed: u64,
+    /// Offsets between batches at which Kafka has no record.
+    pub without_record: u64,
+    /// Offsets between batches of which the records do not land, by today's settings.
+    pub skipped: u64,
 }
 
 /// Why a batch is not whole.
@@ -124,8 +128,8 @@ pub struct GroupReport {
 pub struct Evidence<'a> {
     /// What the group held before the bucket was looked at; none where nobody could say.
     pub group: Option<&'a Committed>,
-    /// The committed offset after the bucket was looked at.
-    pub committed_after: Option<Offset>,
+    /// How far the group had come after the bucket was looked at, as `Standing::reach` has it.
+    pub reach_after: Option<Offset>,
     /// What Kafka has.
     pub log: Option<OffsetRange>,
     /// What is asked for.
@@ -177,7 +181,7 @@ pub fn report(
         notes: Vec::new(),
         doubled: holdings.doubled,
     };
-    report.note(holdings.pinned, evidence);
+    report.note(holdings.standing.reach.max(evidence.reach_after));
     report.health = report.judged();
     report
 }
@@ -188,26 +192,18 @@ fn told(holdings: &Holdings, gaps: Vec<Gap>) -> (Vec<CoveredReport>, Vec<Gap>) {
     let mut quiet = quiet.into_iter().peekable();
     let mut covered: Vec<CoveredReport> = Vec::new();
     for next in holdings.below.ranges() {
-        let mut reaches = covered.last().map(|last| last.range.end);
-        let mut passed = 0;
-        while let Some(gap) = quiet.next_if(|gap| gap.range.end <= next.range.base) {
-            if reaches == Some(gap.range.base) {
-                reaches = Some(gap.range.end);
-                passed += gap.range.len();
+        let passed = std::iter::from_fn(|| quiet.next_if(|gap| gap.range.end <= next.range.base));
+        let passed: Vec<_> = passed.collect();
+        match covered.last_mut() {
+            Some(last) if last.reaches(&passed, next.range.base) => {
+                passed.iter().for_each(|gap| last.pass(gap));
+                last.extend(next);
             }
-        }
-        match covered.last_mut().filter(|_| reaches == Some(next.range.base)) {
-            Some(last) => last.extend(next, passed),
-            None => covered.push(CoveredReport::of(next)),
+            _ => covered.push(CoveredReport::of(next)),
         }
     }
     if let Some(last) = covered.last_mut() {
-        for gap in quiet {
-            if gap.range.base == last.range.end {
-                last.range.end = gap.range.end;
-                last.quiet_offsets += gap.range.len();
-            }
-        }
+        quiet.for_each(|gap| last.pass(&gap));
     }
     (covered, loud)
 }
@@ -219,16 +215,36 @@ impl CoveredReport {
             batches: covered.batches,
             objects: covered.objects,
             records: covered.records,
-            quiet_offsets: 0,
+            not_landed: covered.range.len().saturating_sub(covered.records),
+            without_record: 0,
+            skipped: 0,
         }
     }
 
-    fn extend(&mut self, next: &Covered, quiet: u64) {
+    /// Whether these gaps lead from its end to there.
+    fn reaches(&self, gaps: &[Gap], to: Offset) -> bool {
+        let step = |at: Offset, gap: &Gap| if gap.range.base == at { gap.range.end } else { at };
+        gaps.iter().fold(self.range.end, step) == to
+    }
+
+    /// Goes on over a gap, if it begins where this ends.
+    fn pass(&mut self, gap: &Gap) {
+        if gap.range.base == self.range.end {
+            self.range.end = gap.range.end;
+            match gap.kind {
+                GapKind::Skipped => self.skipped += gap.range.len(),
+                _ => self.without_record += gap.range.len(),
+            }
+        }
+    }
+
+    fn extend(&mut self, next: &Covered) {
+        let next = Self::of(next);
         self.range.end = next.range.end;
         self.batches += next.batches;
         self.objects += next.objects;
         self.records += next.records;
-        self.quiet_offsets += quiet;
+        self.not_landed += next.not_landed;
     }
 }
 
@@ -263,7 +279,7 @@ fn kind_of(batch: &KnownBatch, holdings: &Holdings, evidence: &Evidence<'_>) -> 
         Incomplete::InFlight
     } else if committed.is_some_and(|at| end <= at) || (committed.is_none() && !is_last) {
         Incomplete::Missing
-    } else if evidence.committed_after.is_some_and(|at| end <= at) {
+    } else if holdings.standing.reach.max(evidence.reach_after).is_some_and(|at| end <= at) {
         Incomplete::InFlight
     } else {
         Incomplete::Unfinished
@@ -271,11 +287,8 @@ fn kind_of(batch: &KnownBatch, holdings: &Holdings, evidence: &Evidence<'_>) -> 
 }
 
 impl PartitionReport {
-    fn note(&mut self, pinned: Option<OffsetRange>, evidence: &Evidence<'_>) {
-        let after = evidence.committed_after;
-        let stray = |range: &&OffsetRange| {
-            Some(**range) != pinned && after.is_none_or(|after| range.end > after)
-        };
+    fn note(&mut self, reach: Option<Offset>) {
+        let stray = |range: &&OffsetRange| reach.is_none_or(|reach| range.end > reach);
         let strays: Vec<_> = self.above.iter().filter(stray).map(ToString::to_string).collect();
         if !strays.is_empty() {
             self.notes.push(format!(

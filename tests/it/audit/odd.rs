@@ -61,7 +61,7 @@ fn an_object_that_vanishes_between_the_list_and_the_look_is_counted() {
     let topic = &report["topics"][0];
     assert_eq!((&topic["vanished"], &topic["foreign"]["count"]), (&1.into(), &0.into()), "{topic}");
     assert!(topic["notes"].to_string().contains("s3:ListBucketMultipartUploads"), "{topic}");
-    Audited::of(&config, &[]).says(0, &["1 objects were gone when they were looked at"]);
+    Audited::of(&config, &[]).says(0, &["1 object listed, and gone when looked at"]);
 }
 
 #[test]

@@ -7,11 +7,8 @@ use proptest::prelude::*;
 
 use super::super::super::layout::tests::sample;
 use super::super::super::metadata::{ObjectFacts, object_metadata, tests::batch};
-use super::super::super::pin::{Mark, Pin, encode_metadata};
 use super::super::*;
-use crate::record::{
-    Committed, NoHeaders, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,
-};
+use crate::record::{Committed, ObjectMetadata, Offset, OffsetRange, TimestampMs};
 
 /// 2026-11-22T00:00:00Z.
 const MIDNIGHT: i64 = 1_795_305_600_000;
@@ -54,7 +51,10 @@ fn bucket(batches: i64) -> Vec<Stored> {
 }
 
 fn gathered(objects: &[Stored], committed: Option<i64>, pinned: Option<&str>) -> TopicHoldings {
-    let standing = Standing { committed: committed.map(Offset), pinned: pinned.map(Arc::from) };
+    // A pinned batch of this test has 10 offsets.
+    let reach = committed.map(|at| Offset(at + pinned.map_or(0, |_| 10)));
+    let pinned = pinned.map(Arc::from);
+    let standing = Standing { committed: committed.map(Offset), pinned, reach };
     let standings = BTreeMap::from([(1, standing)]);
     let mut gathering = Gathering::new(roots(), "g", "l", standings, true);
     for object in objects {
@@ -79,7 +79,7 @@ fn judged(holdings: TopicHoldings, scope: Scope, kind: GapKind) -> PartitionRepo
     for gap in gaps.iter_mut().filter(|gap| gap.kind == GapKind::Unasked) {
         gap.kind = kind;
     }
-    let evidence = Evidence { group: Some(&committed), committed_after: None, log, scope };
+    let evidence = Evidence { group: Some(&committed), reach_after: None, log, scope };
     report(1, holdings, gaps, &evidence)
 }
 
@@ -124,7 +124,7 @@ fn a_batch_of_which_nothing_is_there_is_a_gap() {
     assert_eq!((report.gaps[0].kind, report.health), (GapKind::Missing, Health::Bad));
     let quiet = judged(gathered(&objects, Some(50), None), Scope::default(), GapKind::NoRecord);
     assert_eq!(spans(quiet.covered.iter().map(|it| &it.range)), [(0, 50)]);
-    assert_eq!((quiet.covered[0].quiet_offsets, quiet.gaps.len()), (10, 0));
+    assert_eq!((quiet.covered[0].without_record, quiet.gaps.len()), (10, 0));
 }
 
 #[test]
@@ -256,73 +256,34 @@ fn a_batch_that_retention_cut_short_is_told_apart() {
     assert_eq!(report.health, Health::Bad);
 }
 
+/// 80,000 objects in the order of a listing: what is held does not grow.
 #[test]
-fn the_state_of_the_group_is_read() {
-    let mark = |offset| Mark {
-        offset: Offset(offset),
-        topic_id: "".into(),
-        cluster_id: "".into(),
-        leader_epoch: None,
-        layout_hash: "l".into(),
-        first_start: false,
+fn a_large_bucket_is_taken_in_flat_memory() {
+    let mut gathering = Gathering::new(roots(), "g", "l", BTreeMap::new(), false);
+    let (batches, mut most) = (40_000, 0);
+    let mut late: std::collections::VecDeque<Stored> = Default::default();
+    let mut take = |stored: &Stored| {
+        let name = roots().read(&stored.key).expect("a name of ours");
+        gathering.add(name, 100, said_by(&stored.metadata));
+        most = most.max(gathering.held());
     };
-    let pin = Pin {
-        id: "p".into(),
-        end: Offset(9),
-        first: Offset(5),
-        last: None,
-        layout: Arc::new(sample()),
-    };
-    let of = |offset: Option<i64>, metadata: String| {
-        let held = Committed { offset: offset.map(Offset), metadata };
-        let told = group_report(Some(&held));
-        (told.state, told.pinned_to)
-    };
-    assert_eq!(of(Some(5), encode_metadata(&mark(5), None)), ("mark", None));
-    assert_eq!(of(Some(5), encode_metadata(&mark(5), Some(&pin))), ("pin", Some(Offset(9))));
-    assert_eq!(of(Some(5), encode_metadata(&mark(4), None)), ("foreign", None));
-    assert_eq!(of(Some(5), "by hand".into()), ("foreign", None));
-    assert_eq!(of(Some(5), "{\"kafka-s3-sink\":1,".into()), ("damaged", None));
-    let newer = encode_metadata(&mark(5), None).replace("sink\":1", "sink\":9");
-    assert_eq!(of(Some(5), newer), ("newer", None));
-    assert_eq!(of(None, String::new()), ("none", None));
-    assert_eq!(group_report(None).state, "unknown");
-}
-
-fn record<'a>(offset: i64, at: i64, value: Option<&'a [u8]>) -> Record<'a> {
-    Record {
-        offset: Offset(offset),
-        timestamp: Some(TimestampMs(at)),
-        key: None,
-        value,
-        headers: &NoHeaders,
-        leader_epoch: None,
+    for number in 0..batches {
+        let hours = [number % 23, number % 23 + 1];
+        let [now, later] = &objects(number * 10, number * 10 + 10, "p", &hours)[..] else {
+            panic!()
+        };
+        take(now);
+        // The second object of a batch comes with the next hour of the listing.
+        late.push_back(later.clone());
+        if late.len() > 200 {
+            late.pop_front().iter().for_each(&mut take);
+        }
     }
-}
-
-#[test]
-fn kafkas_records_explain_a_gap() {
-    let span = TimeSpan { from: TimestampMs(MIDNIGHT), to: TimestampMs(MIDNIGHT + HOUR) };
-    let scope = |since: Option<i64>, span| Scope { since: since.map(TimestampMs), span };
-    let of = |scope, records: &[Record<'_>]| {
-        let mut watch = GapWatch::new(&Arc::new(sample()), "t", scope);
-        let went_on = records.iter().all(|record| watch.take(record));
-        let gap = watch.verdict(OffsetRange { base: Offset(0), end: Offset(9) });
-        assert_eq!(went_on, gap.kind != GapKind::Missing);
-        (gap.kind, gap.lands_at.map(|at| at.0))
-    };
-    let all = scope(None, None);
-    let tombstone = record(1, MIDNIGHT, None);
-    let lands = record(2, MIDNIGHT, Some(b"{}"));
-    let rejected = record(3, MIDNIGHT, Some(b"["));
-    assert_eq!(of(all, &[]), (GapKind::NoRecord, None));
-    assert_eq!(of(all, &[tombstone]), (GapKind::Skipped, None));
-    assert_eq!(of(all, &[tombstone, lands, rejected]), (GapKind::Missing, Some(2)));
-    assert_eq!(of(all, &[rejected]), (GapKind::Missing, Some(3)), "dead letters land too");
-    assert_eq!(of(scope(Some(MIDNIGHT + 1), None), &[tombstone, lands]), (GapKind::Expired, None));
-    let later = record(4, MIDNIGHT + 2 * HOUR, Some(b"{}"));
-    assert_eq!(of(scope(None, Some(span)), &[later]), (GapKind::OtherTime, None));
-    assert_eq!(of(scope(None, Some(span)), &[later, lands]), (GapKind::Missing, Some(2)));
+    late.iter().for_each(&mut take);
+    assert!(most < 250, "{most} held");
+    let found = gathering.finish();
+    let whole: Vec<_> = found.partitions[&1].below.ranges().collect();
+    assert_eq!((whole.len(), whole[0].batches, whole[0].objects), (1, 40_000, 80_000));
 }
 
 proptest! {

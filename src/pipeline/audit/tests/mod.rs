@@ -1,4 +1,5 @@
-//! Tests of the whole module: buckets, and the bytes of objects.
+//! Tests of the whole module: buckets, the bytes of objects, and what Kafka says.
 
 mod buckets;
 mod content;
+mod kafka;
