@@ -17,7 +17,6 @@ mod objects;
 mod pace;
 mod records;
 mod report;
-mod words;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -26,7 +25,7 @@ use self::cluster::Topic;
 use self::pace::Pace;
 use self::records::Sampled;
 use self::report::Report;
-use super::ConfigArgs;
+use super::{ConfigArgs, words};
 use crate::config::Settings;
 
 const HELP: &str = "\

@@ -7,16 +7,23 @@
 //! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check` could not reach a server, and found nothing else to mend |
+//! | 5 | `check`, `audit` or `recover` could not reach a server, and found nothing worse |
+//! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
 //! | 70 | stopped hard, so that no commit could outlive its assignment; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
 
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
+mod audit;
 mod check;
+mod cluster;
 mod demo;
 mod produce;
+mod recover;
 mod run;
+mod survey;
+mod terminal;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +34,7 @@ use crate::config::{self, ConfigErrors, Settings};
 
 const WRONG_CONFIGURATION: u8 = 2;
 const UNREACHABLE: u8 = 5;
+const DAMAGED: u8 = 6;
 
 /// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
 #[derive(Parser)]
@@ -42,6 +50,10 @@ enum Command {
     Run(run::RunArgs),
     /// Try everything before a start: configuration, brokers, topics, rights, bucket, records
     Check(check::CheckArgs),
+    /// Say what the bucket holds: what is there, missing, doubled, damaged or not ours
+    Audit(audit::AuditArgs),
+    /// Compute lost group offsets from the bucket, show them, and commit them with --apply
+    Recover(recover::RecoverArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
@@ -68,6 +80,8 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Audit(args) => audit::audit(&args),
+        Command::Recover(args) => recover::recover(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }

@@ -30,4 +30,4 @@ mod watch;
 pub use error::DaemonError;
 pub(crate) use goal::matcher;
 pub use run::{Outcome, RunOptions, run};
-pub(crate) use start::probe_key;
+pub(crate) use start::{probe_key, session};

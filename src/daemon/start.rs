@@ -257,7 +257,7 @@ fn spawn_lane(index: usize, lane: Lane) -> std::io::Result<()> {
 }
 
 /// A word that no other run has: pin ids begin with it.
-fn session() -> std::io::Result<String> {
+pub(crate) fn session() -> std::io::Result<String> {
     let mut bytes = [0u8; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(format!("{:016x}", u64::from_le_bytes(bytes)))

@@ -36,6 +36,17 @@ pub enum KafkaError {
         /// What the client or the broker said.
         reason: String,
     },
+    /// The group has members, who alone may move its offsets: end them first.
+    #[error(
+        "the group {group} has members ({reason}): stop every sink of it first. One that was \
+         killed counts until its session.timeout.ms has passed"
+    )]
+    GroupInUse {
+        /// The group.
+        group: String,
+        /// What the broker said.
+        reason: String,
+    },
     /// The group was not left within the deadline: the coordinator will find out by itself.
     #[error("the consumer group was not left in time, its session will expire by itself")]
     LeaveTimeout,
@@ -50,7 +61,10 @@ impl KafkaError {
             Self::Request { reason, .. } => {
                 ["AUTHORIZATION_FAILED", "UNKNOWN_TOPIC"].iter().any(|code| reason.contains(code))
             }
-            Self::Thread(..) | Self::LeaveTimeout | Self::Unreachable { .. } => false,
+            Self::Thread(..)
+            | Self::LeaveTimeout
+            | Self::GroupInUse { .. }
+            | Self::Unreachable { .. } => false,
         }
     }
 }

@@ -62,6 +62,14 @@ impl Fault {
     pub(super) const fn stops_the_fetcher(&self) -> bool {
         matches!(self, Self::OutOfRange(_) | Self::Truncated(_))
     }
+
+    /// What the client or the broker said.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::OutOfRange(text) | Self::Truncated(text) => text,
+            Self::Other { message, .. } => message,
+        }
+    }
 }
 
 impl Message {

@@ -17,11 +17,13 @@
 )]
 
 mod admin;
+mod apply;
 mod committer;
 mod edge;
 mod error;
 mod facts;
 pub mod fence;
+mod fetch;
 mod gate;
 mod group;
 mod lane;
@@ -32,6 +34,7 @@ mod native;
 mod onlooker;
 pub mod produce;
 mod properties;
+mod range;
 mod report;
 pub mod rounds;
 mod sample;
@@ -46,6 +49,7 @@ pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
 pub use onlooker::{Onlooker, reach};
+pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};
 

@@ -1,6 +1,7 @@
 //! A look at the cluster from outside: nothing is joined, nothing is committed.
 //!
-//! Fed by `check`, which wants to know before a start what a start would meet.
+//! Fed by `check`, which wants to know before a start what a start would meet, and by `audit` and
+//! `recover`. Only `apply` commits, and only where the group has no member.
 
 use std::collections::BTreeMap;
 use std::ptr;
@@ -15,7 +16,7 @@ use super::native::{self, Client, Event, Queue, millis};
 use super::report::NO_TOKENS;
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
-use crate::record::{IsolationLevel, Offset, TimestampMs, TopicFacts, TopicPartition};
+use crate::record::{Committed, IsolationLevel, Offset, TimestampMs, TopicFacts, TopicPartition};
 
 /// How long one try of the metadata takes before the client's errors are looked at.
 const ONE_TRY: Duration = Duration::from_secs(1);
@@ -112,7 +113,10 @@ fn brokers(client: &Client, timeout: Duration) -> Result<Vec<String>, String> {
 }
 
 /// Knows the group's name, so that it may ask for its offsets, and never becomes a member.
-pub struct Onlooker(Arc<Client>);
+pub struct Onlooker {
+    client: Arc<Client>,
+    group: String,
+}
 
 impl Onlooker {
     /// Makes the client; no broker is needed yet.
@@ -123,22 +127,31 @@ impl Onlooker {
         let mut config = properties::onlooker(settings, isolation);
         config.set("group.id", &settings.group_id);
         let region = settings.msk_iam_region.as_deref();
-        Ok(Self(Arc::new(Client::consumer(&config, region)?)))
+        let client = Arc::new(Client::consumer(&config, region)?);
+        Ok(Self { client, group: settings.group_id.clone() })
+    }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(super) fn group(&self) -> &str {
+        &self.group
     }
 
     /// The cluster's id; empty if no broker tells it. Blocks.
     pub fn cluster_id(&self) -> String {
-        facts::cluster_id(&self.0)
+        facts::cluster_id(&self.client)
     }
 
     /// All topics that this user may see, with the number of their Kafka partitions. Blocks.
     pub fn topics(&self) -> Result<BTreeMap<String, i32>, KafkaError> {
-        facts::topics(&self.0)
+        facts::topics(&self.client)
     }
 
     /// The number of Kafka partitions of a topic; an error if there is no such topic. Blocks.
     pub fn partition_count(&self, topic: &str) -> Result<i32, KafkaError> {
-        facts::partition_count(&self.0, topic)
+        facts::partition_count(&self.client, topic)
     }
 
     /// What is known of these Kafka partitions, as `KafkaEdge::topic_facts` tells it. Blocks.
@@ -147,18 +160,26 @@ impl Onlooker {
         partitions: &[TopicPartition],
         prefix_empty: &BTreeMap<Arc<str>, bool>,
     ) -> Answers<TopicFacts> {
-        facts::topic_facts(&self.0, partitions, prefix_empty)
+        facts::topic_facts(&self.client, partitions, prefix_empty)
+    }
+
+    /// What the group holds, whoever committed it. Blocks.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Answers<Committed>, KafkaError> {
+        facts::committed(&self.client, partitions)
     }
 
     /// Start and readable end of logs. Blocks.
     pub fn log_bounds(&self, partitions: &[TopicPartition]) -> Answers<LogBounds> {
-        facts::log_bounds(&self.0, partitions)
+        facts::log_bounds(&self.client, partitions)
     }
 
     /// The first offsets whose records are of this time or later; where there is none, the
     /// readable end. Blocks.
     pub fn offsets_at(&self, partitions: &[TopicPartition], time: TimestampMs) -> Answers<Offset> {
-        facts::offsets_at(&self.0, partitions, time)
+        facts::offsets_at(&self.client, partitions, time)
     }
 }
 

@@ -3,15 +3,13 @@
 //! Fed by `check`, which looks for what readers of the table would stumble over.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings as c;
-
 use super::facts::{self, LogBounds};
-use super::message::{Fault, Kind, Message};
-use super::native::{Client, Queue};
+use super::fetch::Fetch;
+use super::message::{Kind, Message};
+use super::native::Client;
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
 use crate::record::{IsolationLevel, Offset, TimestampMs, TopicPartition};
@@ -49,7 +47,8 @@ pub fn sample_records(
         (0..count).map(|number| TopicPartition::new(Arc::clone(&name), number)).collect();
     let shares = shares(&facts::all(facts::log_bounds(&client, &partitions))?, at_most);
     let mut reading = Reading { open: HashMap::new(), records: Vec::new(), bytes: 0, fault: None };
-    let fetch = Fetch::start(&client, topic, &shares)?;
+    let starts = shares.iter().map(|share| (share.partition, share.from));
+    let fetch = Fetch::start(&client, topic, starts)?;
     reading.open.extend(shares.iter().map(|share| (share.partition, share.end)));
     let deadline = Instant::now() + PATIENCE;
     while !reading.is_over(at_most) && Instant::now() < deadline {
@@ -89,50 +88,6 @@ fn shares(bounds: &BTreeMap<TopicPartition, LogBounds>, at_most: usize) -> Vec<S
     filled.into_iter().map(share).collect()
 }
 
-/// The fetchers of one topic; stopped when it goes.
-struct Fetch {
-    topic: *mut c::rd_kafka_topic_t,
-    partitions: Vec<i32>,
-    queue: Queue,
-}
-
-impl Fetch {
-    fn start(client: &Arc<Client>, topic: &str, shares: &[Share]) -> Result<Self, KafkaError> {
-        let failed = |reason| KafkaError::Request { what: format!("records of {topic}"), reason };
-        let name = CString::new(topic).map_err(|_| failed("a NUL in a name".to_owned()))?;
-        // SAFETY: client and name outlive the call; the handle is freed by the drop.
-        let handle =
-            unsafe { c::rd_kafka_topic_new(client.ptr(), name.as_ptr(), std::ptr::null_mut()) };
-        if handle.is_null() {
-            return Err(failed("the client does not take the topic".to_owned()));
-        }
-        let mut this = Self { topic: handle, partitions: Vec::new(), queue: Queue::new(client) };
-        for Share { partition, from, .. } in shares {
-            // SAFETY: topic and queue are alive until every fetcher is stopped.
-            let code = unsafe {
-                c::rd_kafka_consume_start_queue(handle, *partition, from.0, this.queue.ptr())
-            };
-            if code != 0 {
-                return Err(failed(format!("Kafka partition {partition} cannot be read")));
-            }
-            this.partitions.push(*partition);
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Fetch {
-    fn drop(&mut self) {
-        // SAFETY: the handle is ours; each fetcher was started once and is stopped once.
-        unsafe {
-            for partition in &self.partitions {
-                c::rd_kafka_consume_stop(self.topic, *partition);
-            }
-            c::rd_kafka_topic_destroy(self.topic);
-        }
-    }
-}
-
 struct Reading {
     /// Kafka partitions that are not read to their end yet.
     open: HashMap<i32, Offset>,
@@ -163,10 +118,7 @@ impl Reading {
             }
             Kind::Fault(fault) => {
                 self.open.remove(&partition);
-                self.fault = Some(match fault {
-                    Fault::OutOfRange(text) | Fault::Truncated(text) => text,
-                    Fault::Other { message, .. } => message,
-                });
+                self.fault = Some(fault.into_text());
             }
         }
     }

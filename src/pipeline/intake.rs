@@ -22,7 +22,7 @@ use crate::record::{
 };
 
 /// What a record becomes.
-enum Fate<'a> {
+pub(super) enum Fate<'a> {
     Line(Cow<'a, [u8]>),
     DeadLetter(InvalidReason),
     Skip(InvalidReason),
@@ -274,7 +274,8 @@ impl Partition {
     }
 }
 
-fn fate<'a>(layout: &Layout, record: &Record<'a>) -> Fate<'a> {
+/// What becomes of a record in this layout.
+pub(super) fn fate<'a>(layout: &Layout, record: &Record<'a>) -> Fate<'a> {
     let Some(value) = record.value else {
         return match layout.on_tombstone {
             TombstonePolicy::Skip => Fate::Skip(InvalidReason::Tombstone),

@@ -1,6 +1,6 @@
 //! What an object says of itself, and what a taken name means.
 //!
-//! Fed by `batch` (writing) and `flight` (reading what HEAD found).
+//! Fed by `batch` (writing), by `flight` and by `audit` (reading what HEAD found).
 //!
 //! | the name is taken by | verdict |
 //! |---|---|
@@ -14,35 +14,47 @@ use std::sync::Arc;
 use crate::record::{ObjectMetadata, Offset, OffsetRange, TimestampMs, TopicPartition};
 
 const WRITER: &str = concat!("kafka-s3-sink/", env!("CARGO_PKG_VERSION"));
+const NOT_OURS: &str = "it was not written by kafka-s3-sink";
 
 /// What identifies a batch's first landing record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FirstRecord {
-    pub(super) offset: Offset,
-    pub(super) timestamp: Option<TimestampMs>,
+pub struct FirstRecord {
+    /// Its offset.
+    pub offset: Offset,
+    /// Its timestamp, where it has one.
+    pub timestamp: Option<TimestampMs>,
     /// The hash of its raw value; empty where a replay no longer finds the record.
-    pub(super) hash: String,
+    pub hash: String,
 }
 
 /// What all objects of a batch say alike.
-#[derive(Clone, Debug)]
-pub(super) struct BatchFacts {
-    pub(super) from: TopicPartition,
-    pub(super) range: OffsetRange,
-    pub(super) first: FirstRecord,
-    pub(super) pin_id: Arc<str>,
-    pub(super) group_hash: Arc<str>,
-    pub(super) layout_hash: Arc<str>,
-    pub(super) objects: usize,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchFacts {
+    /// The Kafka partition.
+    pub from: TopicPartition,
+    /// The offsets that the batch stands for.
+    pub range: OffsetRange,
+    /// Its first landing record.
+    pub first: FirstRecord,
+    /// The id of its pin.
+    pub pin_id: Arc<str>,
+    /// The hash of the group that wrote it.
+    pub group_hash: Arc<str>,
+    /// The hash of its layout.
+    pub layout_hash: Arc<str>,
+    /// How many objects it has.
+    pub objects: usize,
 }
 
 /// What one object adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ObjectFacts {
-    pub(super) records: u64,
-    pub(super) uncompressed: u64,
+pub struct ObjectFacts {
+    /// Its lines.
+    pub records: u64,
+    /// Their bytes, line breaks included.
+    pub uncompressed: u64,
     /// The smallest and the largest usable timestamp.
-    pub(super) times: Option<(i64, i64)>,
+    pub times: Option<(i64, i64)>,
 }
 
 /// The metadata of one object; S3 takes 2 KB, this is a third of it.
@@ -74,6 +86,51 @@ fn timestamp_text(at: Option<TimestampMs>) -> String {
     at.map_or_else(|| "none".to_owned(), |at| at.0.to_string())
 }
 
+/// Reads what `object_metadata` wrote, and says what is wrong where something else did.
+pub(super) fn read_metadata(
+    found: &ObjectMetadata,
+) -> Result<(BatchFacts, ObjectFacts), &'static str> {
+    let text = |name: &str| found.get(name).map(String::as_str);
+    let number = |name: &str| text(name).and_then(|text| text.parse::<i64>().ok());
+    if text("pin").is_none_or(str::is_empty) {
+        return Err(NOT_OURS);
+    }
+    let timestamp = match text("first-timestamp") {
+        Some("none") => Some(None),
+        _ => number("first-timestamp").map(|at| Some(TimestampMs(at))),
+    };
+    let read = || {
+        let partition = number("partition").and_then(|it| i32::try_from(it).ok())?;
+        let offset = |name| number(name).filter(|it| *it >= 0).map(Offset);
+        let batch = BatchFacts {
+            from: TopicPartition::new(text("topic")?, partition),
+            range: OffsetRange { base: offset("base")?, end: offset("end")? },
+            first: FirstRecord {
+                offset: offset("first")?,
+                timestamp: timestamp?,
+                hash: text("first-hash")?.to_owned(),
+            },
+            pin_id: text("pin")?.into(),
+            group_hash: text("group")?.into(),
+            layout_hash: text("layout")?.into(),
+            objects: number("objects")?.try_into().ok()?,
+        };
+        let object = ObjectFacts {
+            records: number("records")?.try_into().ok()?,
+            uncompressed: number("bytes")?.try_into().ok()?,
+            times: number("min-timestamp").zip(number("max-timestamp")),
+        };
+        Some((batch, object))
+    };
+    let (batch, object) = read().ok_or("its metadata lacks what this sink writes")?;
+    let span = OffsetRange { base: batch.first.offset, end: batch.range.end };
+    let holds = batch.range.base <= span.base && !span.is_empty() && batch.objects > 0;
+    if !holds || object.records == 0 || object.records > span.len() {
+        return Err("its metadata contradicts itself");
+    }
+    Ok((batch, object))
+}
+
 /// What to do about a taken name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -94,7 +151,7 @@ pub(super) fn judge(
 ) -> Verdict {
     let text = |name: &str| found.get(name).map_or("", String::as_str);
     if text("pin").is_empty() {
-        return Verdict::Stop("it was not written by kafka-s3-sink".to_owned());
+        return Verdict::Stop(NOT_OURS.to_owned());
     }
     if text("pin") == &*batch.pin_id {
         return judge_own(batch, object, found);
@@ -146,6 +203,8 @@ fn judge_own(batch: &BatchFacts, object: &ObjectFacts, found: &ObjectMetadata) -
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     pub(crate) fn batch() -> BatchFacts {
@@ -216,6 +275,52 @@ pub(super) mod tests {
     fn a_foreign_object_stops() {
         let foreign = judge(&batch(), &OBJECT, true, &ObjectMetadata::new());
         assert_eq!(foreign, Verdict::Stop("it was not written by kafka-s3-sink".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            base in 0i64..1 << 40, ahead in 0i64..1000, len in 1i64..1 << 20, objects in 1usize..99,
+            timestamp in proptest::option::of(any::<i64>()), gone: bool,
+            times in proptest::option::of((any::<i64>(), any::<i64>())), bytes in 0u64..1 << 40,
+        ) {
+            let mut facts = batch();
+            facts.range = OffsetRange { base: Offset(base), end: Offset(base + ahead + len) };
+            facts.first.offset = Offset(base + ahead);
+            facts.first.timestamp = timestamp.map(TimestampMs);
+            facts.objects = objects;
+            if gone {
+                facts.first.hash.clear();
+            }
+            let object = ObjectFacts { records: len as u64, uncompressed: bytes, times };
+            let read = read_metadata(&object_metadata(&facts, &object));
+            prop_assert_eq!(read, Ok((facts, object)));
+        }
+
+        #[test]
+        fn no_metadata_makes_the_reader_fall(
+            values in proptest::collection::vec("[0-9-]{0,4}|none|x", 16),
+        ) {
+            let names = object_metadata(&batch(), &OBJECT).into_keys();
+            let _ = read_metadata(&names.zip(values).collect());
+        }
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_is_refused() {
+        assert_eq!(read_metadata(&ObjectMetadata::new()), Err(NOT_OURS));
+        let refused = |name: &str, value: &str| {
+            let mut metadata = object_metadata(&batch(), &OBJECT);
+            metadata.insert(name.into(), value.into());
+            read_metadata(&metadata).unwrap_err()
+        };
+        for (name, value) in [("end", "7"), ("first", "4"), ("records", "14"), ("records", "0")] {
+            assert_eq!(refused(name, value), "its metadata contradicts itself", "{name}={value}");
+        }
+        for (name, value) in [("base", "-1"), ("partition", "x"), ("objects", ""), ("bytes", "-2")]
+        {
+            assert!(refused(name, value).contains("lacks"), "{name}={value}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! ```
 
 mod action;
+pub mod audit;
 mod backoff;
 mod batch;
 mod decode;
@@ -23,6 +24,7 @@ mod memory;
 mod metadata;
 mod partition;
 mod pin;
+pub mod recover;
 mod resolve;
 mod rotate;
 mod route;
@@ -39,6 +41,7 @@ pub use key::{dead_letter_key, dead_letter_prefix, name_prefix, object_key, topi
 pub use layout::{layout_hash, short_hash};
 pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes};
 pub use memory::MemoryUse;
+pub use metadata::{BatchFacts, FirstRecord, ObjectFacts};
 pub use pin::{Mark, Metadata, Pin, decode_metadata, encode_metadata};
 pub use rotate::RotationReason;
 pub use sink::{Sink, SinkSettings};

@@ -21,11 +21,12 @@ pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopR
     StopReason::new(
         "lost_offsets",
         format!(
-            "{at}: {what}. Starting over could double what is in the bucket, so nothing is read. To \
-             go on from the offset that is there, else from kafka.start, set \
-             kafka.on_lost_offsets = \"start\" and restart: where the store honours conditional \
-             puts and the layout is the same, batches that are in the bucket are recognised and \
-             not put again"
+            "{at}: {what}. Starting over could double what is in the bucket, so nothing is read. \
+             `kafka-s3-sink recover` computes from the bucket where to go on, a batch that was \
+             begun included, shows it, and commits it with --apply. To go on from the offset that \
+             is there instead, else from kafka.start, set kafka.on_lost_offsets = \"start\" and \
+             restart: where the store honours conditional puts and the layout is the same, batches \
+             that are in the bucket are recognised and not put again"
         ),
     )
 }
@@ -36,7 +37,9 @@ pub(super) fn compacted(at: &TopicPartition) -> StopReason {
         format!(
             "{at}: the topic is compacted and the group's offset carries no mark of ours. The \
              first record of an earlier batch may be compacted away, so what landed before cannot \
-             be recognised. Choose a new layout.prefix for a fresh start"
+             be recognised. `kafka-s3-sink recover` computes the position from the objects \
+             themselves, and commits it with --apply; or choose a new layout.prefix for a fresh \
+             start"
         ),
     )
 }
@@ -58,7 +61,8 @@ pub(super) fn newer(at: &TopicPartition, version: u16) -> StopReason {
         "newer_pin",
         format!(
             "{at}: the offset metadata was written by a newer kafka-s3-sink (version {version} of \
-             its format). Run that version, or let it finish its batches before going back"
+             its format). Run that version, or let it finish its batches before going back; \
+             `recover` does not touch what a newer version has begun"
         ),
     )
 }
@@ -68,8 +72,8 @@ pub(super) fn damaged(at: &TopicPartition, why: &str) -> StopReason {
         "damaged_pin",
         format!(
             "{at}: the offset metadata begins like ours but cannot be read ({why}). \
-             Reset the group's offset of this Kafka partition to the end of the last batch in the bucket (x-amz-meta-end) with Kafka's own tool, \
-             and go on with kafka.on_lost_offsets = \"start\""
+             `kafka-s3-sink recover` computes from the bucket where to go on, a batch that was \
+             begun included, and commits it with --apply"
         ),
     )
 }
@@ -94,7 +98,8 @@ pub(super) fn truncated(at: &TopicPartition, offset: Offset) -> StopReason {
             "{at}: the committed offset {offset} lies past the end of the log, so records that \
              were read are gone from Kafka (an unclean leader election, or a restored cluster). \
              If they come back, a restart goes on; otherwise reset the group's offset of this \
-             Kafka partition with kafka.on_lost_offsets = \"start\""
+             Kafka partition with kafka.on_lost_offsets = \"start\" (`kafka-s3-sink audit` says \
+             what the bucket holds)"
         ),
     )
 }

@@ -45,7 +45,7 @@ impl fmt::Display for Offset {
 }
 
 /// The half-open range `[base, end)` of offsets that a batch stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct OffsetRange {
     /// The first offset of the range.
     pub base: Offset,

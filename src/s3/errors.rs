@@ -159,7 +159,7 @@ fn unsorted(text: String) -> Cause {
 }
 
 /// An error and its sources in one line, without what a source repeats.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -1,6 +1,7 @@
 //! The store: objects go up under names that must be free, and are looked at by HEAD.
 //!
-//! Fed by `daemon`, which executes what the pipeline decided; it feeds nobody but its caller.
+//! Fed by `daemon`, which executes what the pipeline decided, and by `cli`, which lists and reads
+//! what is there; it feeds nobody but its caller.
 //! The only room (beside `demo`) that imports the AWS SDK. It decides nothing and retries nothing
 //! but the pieces of one multipart upload: every failure goes back with a class, and the pipeline
 //! does the rest.
@@ -12,7 +13,9 @@ mod classes;
 mod client;
 mod connect;
 mod errors;
+mod get;
 mod head;
+mod list;
 mod multipart;
 mod parts;
 mod probe;
@@ -21,4 +24,6 @@ mod tls;
 
 pub use client::Store;
 pub use errors::S3Error;
+pub use get::ObjectBytes;
+pub use list::{ListedObject, ListedPage, OpenedUpload};
 pub use probe::ConditionalPut;

@@ -5,11 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod check;
 mod embedded_store;
 mod harness;
 mod house;
 mod kafka_edge;
 mod oracle;
+mod recover;
 mod s3_store;
 mod sink;

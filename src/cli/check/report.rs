@@ -1,10 +1,10 @@
 //! The lines that `check` prints, and the exit code that they add up to.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::super::{UNREACHABLE, WRONG_CONFIGURATION};
+use super::super::{UNREACHABLE, WRONG_CONFIGURATION, terminal};
 
 /// Where the texts begin: behind the verdict and the longest name of what was tried.
 const INDENT: usize = 6 + 18;
@@ -50,10 +50,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Colours only on a terminal whose owner did not ask for none (<https://no-color.org>).
     pub(super) fn to_stdout() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: io::stdout().is_terminal() && !unwanted, verdicts: Vec::new() }
+        Self { colour: terminal::wants_colour(), verdicts: Vec::new() }
     }
 
     pub(super) fn say(&mut self, verdict: Verdict, what: &str, text: impl Display) {

@@ -3,6 +3,7 @@
 mod common;
 mod course;
 mod edges;
+mod recover;
 mod seeds;
 mod shortage;
 mod world;

@@ -5,4 +5,5 @@ mod facts;
 mod faults;
 mod lane;
 mod member;
+mod range;
 mod rebalance;

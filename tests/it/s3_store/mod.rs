@@ -5,6 +5,7 @@ mod credentials;
 mod errors;
 mod fixtures;
 mod hang;
+mod list;
 mod multipart;
 mod probe;
 mod proxy;

@@ -24,21 +24,21 @@ use crate::support::minio::Minio;
 use crate::support::sink::{Sink, SinkConfig};
 
 /// Long enough for a busy machine; nothing waits it out unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 /// What no test reaches by age.
 const NEVER: &str = "1h";
 
 /// A topic with a group and a bucket of its own.
-struct Case<'a> {
-    broker: &'a Broker,
-    bucket: Bucket,
-    topic: String,
-    partitions: i32,
+pub(crate) struct Case<'a> {
+    pub(crate) broker: &'a Broker,
+    pub(crate) bucket: Bucket,
+    pub(crate) topic: String,
+    pub(crate) partitions: i32,
 }
 
 impl Case<'static> {
     /// On the shared servers; `None` where there are none and the tests may go on without.
-    fn shared(topic: &str, partitions: i32) -> Option<Self> {
+    pub(crate) fn shared(topic: &str, partitions: i32) -> Option<Self> {
         let minio = Minio::shared()?;
         let broker = Broker::shared_v4();
         broker.create_topic(topic, partitions, &[]);
@@ -48,18 +48,18 @@ impl Case<'static> {
 
 impl<'a> Case<'a> {
     /// A topic that is there or will be, and a new bucket.
-    fn at(broker: &'a Broker, minio: &Minio, topic: &str, partitions: i32) -> Self {
+    pub(crate) fn at(broker: &'a Broker, minio: &Minio, topic: &str, partitions: i32) -> Self {
         let name = topic.to_lowercase().replace(['.', '_'], "-");
         let bucket = Bucket::create(minio, &name);
         Self { broker, bucket, topic: topic.to_owned(), partitions }
     }
 
-    fn group(&self) -> String {
+    pub(crate) fn group(&self) -> String {
         format!("{}-sink", self.topic)
     }
 
     /// A sink whose death is noticed within three seconds.
-    fn config(&self) -> SinkConfig {
+    pub(crate) fn config(&self) -> SinkConfig {
         SinkConfig::new(self.broker, &self.bucket, &self.topic)
             .set(&librdkafka("session.timeout.ms"), 3000)
             .set(&librdkafka("heartbeat.interval.ms"), 500)
@@ -67,34 +67,34 @@ impl<'a> Case<'a> {
     }
 
     /// The same with KIP-848, where the broker sets the timeouts.
-    fn config_848(&self) -> SinkConfig {
+    pub(crate) fn config_848(&self) -> SinkConfig {
         SinkConfig::new(self.broker, &self.bucket, &self.topic)
             .set(&librdkafka("topic.metadata.refresh.interval.ms"), 1000)
             .set("kafka.group_protocol", "consumer")
     }
 
     /// Records of 300 bytes whose times cross an hour.
-    fn bulk(&self, count: u64) -> Bulk {
+    pub(crate) fn bulk(&self, count: u64) -> Bulk {
         let each = count / self.partitions.max(1) as u64;
         let step_us = 3_600_000_000 / each.max(1) as i64;
         Bulk { size: 300, step_us, ..Bulk::new(&self.topic, self.partitions, count) }
     }
 
-    fn produce(&self, count: u64) -> Expected {
+    pub(crate) fn produce(&self, count: u64) -> Expected {
         self.broker.produce_many(&self.bulk(count))
     }
 
     /// Runs to the end; it must succeed.
-    fn run_to_end(&self, config: &SinkConfig) {
+    pub(crate) fn run_to_end(&self, config: &SinkConfig) {
         Sink::run_until_end(config).wait_success(PATIENCE);
     }
 
-    fn read(&self, expected: &Expected) -> Tally {
+    pub(crate) fn read(&self, expected: &Expected) -> Tally {
         self.bucket.read(&Reading::of(&self.topic), expected)
     }
 
     /// Every record once, nothing else, and the group at the ends.
-    fn assert_exact(&self, expected: &Expected) -> Tally {
+    pub(crate) fn assert_exact(&self, expected: &Expected) -> Tally {
         let tally = self.read(expected);
         tally.assert_exact();
         assert_eq!(tally.records, expected.count());
@@ -103,7 +103,7 @@ impl<'a> Case<'a> {
     }
 
     /// The group stands at the ends of all logs, by commits of ours, with no batch begun.
-    fn assert_committed(&self) {
+    pub(crate) fn assert_committed(&self) {
         for partition in 0..self.partitions {
             let (offset, mark) = self.committed(partition);
             let end = self.broker.log_bounds(&self.topic, partition).1;
@@ -115,13 +115,13 @@ impl<'a> Case<'a> {
     }
 
     /// The group's offset, and its metadata as JSON.
-    fn committed(&self, partition: i32) -> (Option<i64>, Value) {
+    pub(crate) fn committed(&self, partition: i32) -> (Option<i64>, Value) {
         let held = self.broker.committed(&self.group(), &self.topic, partition);
         (held.offset, serde_json::from_str(&held.metadata).unwrap_or_default())
     }
 
     /// Waits until the group stands at the ends of all logs while `sink` runs.
-    fn wait_committed(&self, sink: &mut Sink) {
+    pub(crate) fn wait_committed(&self, sink: &mut Sink) {
         let ends: BTreeMap<i32, i64> = (0..self.partitions)
             .map(|partition| (partition, self.broker.log_bounds(&self.topic, partition).1))
             .collect();
@@ -131,7 +131,7 @@ impl<'a> Case<'a> {
     }
 
     /// Waits for `holds` while `sink` runs.
-    fn wait_until(&self, sink: &mut Sink, what: &str, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&self, sink: &mut Sink, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             let ended = sink.ended();
@@ -142,7 +142,7 @@ impl<'a> Case<'a> {
     }
 
     /// All objects of the table and the dead letters.
-    fn objects(&self) -> Vec<Listed> {
+    pub(crate) fn objects(&self) -> Vec<Listed> {
         let Reading { table, dead_letters, .. } = Reading::of(&self.topic);
         let mut listed = self.bucket.list(&table);
         listed.extend(self.bucket.list(&dead_letters));
@@ -167,7 +167,7 @@ impl<'a> Case<'a> {
 }
 
 /// The path of one of librdkafka's own properties.
-fn librdkafka(property: &str) -> String {
+pub(crate) fn librdkafka(property: &str) -> String {
     format!("kafka.librdkafka.\"{property}\"")
 }
 
@@ -195,7 +195,7 @@ fn wait_not_ready(sink: &mut Sink, condition: &str) -> String {
 
 /// Waits until a Kafka partition has stopped for this reason, which must be in the log, the
 /// status and the metrics, and make the sink not ready; returns the log line.
-fn wait_stopped(sink: &mut Sink, code: &str) -> String {
+pub(crate) fn wait_stopped(sink: &mut Sink, code: &str) -> String {
     let line = sink.wait_for_log(&format!("code=\"{code}\""), PATIENCE);
     sink.wait_for_metric("kafka_s3_sink_stopped_kafka_partitions", 1.0, PATIENCE);
     let (ready, body) = readiness(sink);

@@ -1,0 +1,291 @@
+//! Groups that lose their offsets: positions computed from the bucket neither lose nor double.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::audit::{
+    Gap, GapKind, GapWatch, Gathering, Holdings, Roots, Scope, TopicHoldings, gaps, said_by,
+};
+use super::super::layout::tests::sample;
+use super::super::layout_hash;
+use super::super::recover::{Identity, Insistence, LostCase, Position, Recovery, recovery};
+use super::super::rotate::tests::policy as rotation;
+use super::common::{policy, until, world};
+use super::world::{Dice, Member, World};
+use crate::record::{
+    Committed, Layout, NoHeaders, Offset, OffsetRange, Record, RecordPolicy, RotationPolicy,
+    TimestampMs, TopicFacts,
+};
+
+const SEEDS: u64 = 250;
+
+/// What `cli` does with a real bucket and a real Kafka.
+fn recovered(world: &World, layout: &Layout, insists: Insistence) -> Recovery {
+    let layout = Arc::new(layout.clone());
+    let hash = layout_hash(&layout);
+    let found = look(world, &layout, &hash);
+    let holdings = found.partitions.get(&0).cloned().unwrap_or_default();
+    let facts = facts(world, &holdings);
+    let log = OffsetRange { base: facts.log_start, end: facts.log_end };
+    let gaps = gaps(&holdings, Some(log), false, &Scope::default());
+    let gaps: Vec<Gap> = gaps.into_iter().map(|gap| explained(world, &layout, gap)).collect();
+    recovery(&LostCase {
+        at: &world.at,
+        facts: &facts,
+        holdings: &holdings,
+        gaps: &gaps,
+        layout: &layout,
+        layout_hash: &hash,
+        adoptable: found.of_other_groups == 0 && found.of_other_layouts == 0,
+        identity: Identity::Same,
+        new_pin_id: "fresh",
+        insists,
+    })
+}
+
+fn look(world: &World, layout: &Arc<Layout>, hash: &str) -> TopicHoldings {
+    let roots = Roots::of(layout, &world.at.topic);
+    let mut gathering = Gathering::new(roots.clone(), "group", hash, BTreeMap::new(), false);
+    for (key, stored) in &world.store {
+        let name = roots.read(key).expect("a name of ours");
+        gathering.add(name, stored.bytes.len() as u64, said_by(&stored.metadata));
+    }
+    gathering.finish()
+}
+
+fn facts(world: &World, holdings: &Holdings) -> TopicFacts {
+    TopicFacts {
+        topic_id: world.topic_id.clone(),
+        cluster_id: "".into(),
+        committed: Arc::new(BTreeMap::from([(0, world.committed.clone())])),
+        log_start: Offset(world.log_start),
+        log_end: Offset(world.log_end),
+        prefix_empty: Some(holdings.objects == 0),
+        partition_empty: None,
+        compacted: None,
+    }
+}
+
+fn explained(world: &World, layout: &Arc<Layout>, gap: Gap) -> Gap {
+    if gap.kind != GapKind::Unasked {
+        return gap;
+    }
+    let mut watch = GapWatch::new(layout, &world.at.topic, Scope::default());
+    let within = |offset: i64| (gap.range.base.0..gap.range.end.0).contains(&offset);
+    for entry in world.log.iter().filter(|entry| within(entry.offset)) {
+        let record = Record {
+            offset: Offset(entry.offset),
+            timestamp: Some(TimestampMs(entry.timestamp)),
+            key: None,
+            value: entry.value.as_deref(),
+            headers: &NoHeaders,
+            leader_epoch: None,
+        };
+        if !watch.take(&record) {
+            break;
+        }
+    }
+    watch.verdict(gap.range)
+}
+
+fn commit(world: &mut World, position: &Position) {
+    let facts = facts(world, &Holdings::default());
+    let metadata = position.metadata(&facts, &layout_hash(&sample()));
+    assert!(metadata.len() <= 4096);
+    world.committed = Committed { offset: Some(position.offset), metadata };
+}
+
+#[track_caller]
+fn position(recovery: Recovery) -> Position {
+    match recovery {
+        Recovery::Commit(position) => position,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn any_policy(dice: &mut Dice) -> RecordPolicy {
+    RecordPolicy {
+        layout: sample().into(),
+        rotation: RotationPolicy {
+            max_bytes: 1 << 20,
+            max_records: 1 + dice.below(12),
+            max_age: Duration::from_millis(1 + dice.below(20_000)),
+            record_time: None,
+            max_open_hive_partitions: 1 + dice.below(4) as usize,
+            ..rotation()
+        },
+        compression_level: None,
+    }
+}
+
+fn fill(world: &mut World) {
+    for _ in 0..40 + world.dice.below(60) {
+        let hour = world.dice.below(5) as i64;
+        match world.dice.below(12) {
+            0 => world.gap(1 + hour),
+            1 => world.append_value(hour, None),
+            2 => world.append_value(hour, Some(b"not json".to_vec())),
+            _ => world.append(hour),
+        }
+    }
+}
+
+/// Crashes, then the group forgets, then the position comes from the bucket; several times over.
+/// Where puts are conditional, members that were frozen in mid-flight wake up afterwards.
+fn run(seed: u64, conditional: bool) -> [u32; 3] {
+    let mut world = World::new(seed);
+    (world.conditional, world.faults) = (conditional, true);
+    fill(&mut world);
+    let mut seen = [0; 3];
+    let mut zombies: Vec<Member> = Vec::new();
+    for _ in 0..2 + world.dice.below(4) {
+        let policy = any_policy(&mut world.dice);
+        let mut member = world.start(&policy);
+        for _ in 0..world.dice.below(800) {
+            world.step(&mut member);
+            if let Some(zombie) = zombies.last_mut()
+                && world.dice.one_in(3)
+            {
+                world.step(zombie);
+            }
+        }
+        assert!(member.stopped().is_none(), "seed {seed}: {:?}", member.stopped());
+        if conditional && world.dice.one_in(2) {
+            zombies.push(member);
+        }
+        world.committed = match world.dice.below(3) {
+            0 => Committed::default(),
+            1 => Committed { offset: Some(Offset(7)), metadata: String::new() },
+            _ => Committed { offset: Some(Offset(3)), metadata: "{\"kafka-s3-sink\":1,".into() },
+        };
+        match recovered(&world, &sample(), Insistence::default()) {
+            Recovery::Commit(position) => {
+                seen[usize::from(position.pin.is_some())] += 1;
+                commit(&mut world, &position);
+            }
+            // Nothing has landed yet, so the group begins anew.
+            Recovery::Begins(_) | Recovery::Refused(_) if world.store.is_empty() => {
+                seen[2] += 1;
+                world.committed = Committed::default();
+            }
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        world.check();
+    }
+    world.faults = false;
+    let policy = any_policy(&mut world.dice);
+    let mut last = world.start(&policy);
+    world.settle(&mut last);
+    for zombie in &mut zombies {
+        (0..200).for_each(|_| world.step(zombie));
+    }
+    world.check();
+    assert_eq!(world.position(), world.log_end, "seed {seed}: {:?}", last.sink.snapshots());
+    seen
+}
+
+#[test]
+fn no_record_is_lost_or_doubled_by_a_recovered_position() {
+    for conditional in [true, false] {
+        let mut seen = [0; 3];
+        for seed in 0..SEEDS {
+            let of_seed = run(seed, conditional);
+            seen.iter_mut().zip(of_seed).for_each(|(all, one)| *all += one);
+        }
+        assert!(seen.iter().all(|count| *count > 10), "each way occurs: {seen:?}");
+    }
+}
+
+/// A bucket of 6 batches of 5 records, whose group has lost its offsets.
+fn landed() -> World {
+    let mut world = world(30);
+    let mut member = world.start(&policy());
+    world.settle(&mut member);
+    assert_eq!((world.position(), world.store.len()), (30, 6));
+    world.committed = Committed::default();
+    world
+}
+
+fn remove(world: &mut World, first: i64) {
+    let key = world.store.keys().find(|key| key.contains(&format!("-{first:020}."))).cloned();
+    world.store.remove(&key.expect("its object"));
+}
+
+#[test]
+fn a_hole_is_filled_exactly_and_what_is_behind_is_adopted() {
+    let mut world = landed();
+    remove(&mut world, 10);
+    let position = position(recovered(&world, &sample(), Insistence::default()));
+    assert_eq!(position.offset, Offset(10));
+    let pin = position.pin.as_ref().expect("a pin");
+    assert_eq!((pin.first, pin.end, &*pin.id), (Offset(10), Offset(15), "fresh"));
+    commit(&mut world, &position);
+    let mut larger = policy();
+    larger.rotation.max_records = 100;
+    let mut member = world.start(&larger);
+    world.settle(&mut member);
+    world.check();
+    assert_eq!((world.position(), world.store.len()), (30, 6));
+}
+
+#[test]
+fn two_holes_are_not_passed_unless_the_user_says_so() {
+    let mut world = landed();
+    remove(&mut world, 5);
+    remove(&mut world, 15);
+    let refused = recovered(&world, &sample(), Insistence::default());
+    let Recovery::Refused(text) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("[5, 10)") && text.contains("[15, 20)"), "{text}");
+    assert!(text.contains("--pass-missing"), "{text}");
+    let insists = Insistence { pass_missing: true, unverified: false };
+    let position = position(recovered(&world, &sample(), insists));
+    assert_eq!((position.offset, &position.pin), (Offset(30), &None));
+    assert!(position.notes[0].contains("[5, 10)"), "{:?}", position.notes);
+}
+
+#[test]
+fn what_kafka_has_no_more_is_no_hole_that_could_be_filled() {
+    let mut world = landed();
+    remove(&mut world, 5);
+    world.log_start = 12;
+    world.log.retain(|entry| entry.offset >= 12);
+    let position = position(recovered(&world, &sample(), Insistence::default()));
+    assert_eq!((position.offset, &position.pin), (Offset(30), &None));
+    assert!(position.notes[0].contains("[5, 10)"), "{:?}", position.notes);
+}
+
+#[test]
+fn another_layout_finishes_no_batch_that_was_begun() {
+    let mut world = world(12);
+    (0..5).for_each(|hour| world.append(hour));
+    let mut member = world.start(&policy());
+    until(&mut world, &mut member, |world, _| world.store.len() == 3);
+    drop(member);
+    world.committed = Committed::default();
+    let today = Layout { max_record_bytes: 77, ..sample() };
+    let refused = recovered(&world, &today, Insistence::default());
+    let Recovery::Refused(text) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("another layout"), "{text}");
+    let position = position(recovered(&world, &sample(), Insistence::default()));
+    assert!(position.pin.is_some() && position.why.contains("as it was begun"), "{position:?}");
+}
+
+#[test]
+fn a_group_that_stands_is_left_alone() {
+    let mut world = landed();
+    let mut member = world.start(&policy());
+    world.lost_offsets = crate::record::LostOffsetsPolicy::Start;
+    drop(member);
+    member = world.start(&policy());
+    world.settle(&mut member);
+    let stands = recovered(&world, &sample(), Insistence::default());
+    assert_eq!(stands, Recovery::Stands { at: Offset(30), pinned_to: None });
+    world.committed.metadata = world.committed.metadata.replace("sink\":1", "sink\":9");
+    let refused = recovered(&world, &sample(), Insistence::default());
+    assert!(matches!(&refused, Recovery::Refused(text) if text.contains("newer")), "{refused:?}");
+    world.committed = Committed::default();
+    world.log_end = 29;
+    let refused = recovered(&world, &sample(), Insistence::default());
+    assert!(matches!(&refused, Recovery::Refused(text) if text.contains("made again")));
+}
