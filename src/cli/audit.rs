@@ -144,6 +144,9 @@ pub(super) enum AuditError {
     /// What was asked for cannot be.
     #[error("{0}")]
     Wrong(String),
+    /// Something else is in the way.
+    #[error("{0}")]
+    Failed(String),
     /// The store refused or did not answer.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -164,7 +167,7 @@ impl AuditError {
                 WRONG_CONFIGURATION
             }
             Self::Store(error) if error.class == StoreErrorClass::Retry => UNREACHABLE,
-            Self::Store(_) => 1,
+            Self::Store(_) | Self::Failed(_) => 1,
             Self::Kafka(error) => match error {
                 error if error.is_to_be_mended() => WRONG_CONFIGURATION,
                 KafkaError::GroupInUse { .. } => 1,

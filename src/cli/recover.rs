@@ -118,9 +118,6 @@ impl Recover<'_> {
         // Before the offsets are fetched, as a run does it.
         let empty = self.runtime.block_on(empty_prefixes(&store, &topics))?;
         let views = topics.ask(Some(&onlooker), &empty);
-        if let Some(unknown) = views.iter().find_map(|view| view.unknown.as_ref()) {
-            return Err(unknown.clone().into());
-        }
         if views.is_empty() {
             let text = "Kafka has no topic that kafka.topics matches; name one with --topic";
             return Err(AuditError::Wrong(text.to_owned()));
@@ -175,7 +172,7 @@ impl Recover<'_> {
         let mut reader = RangeReaders::connect(&self.settings.kafka, isolation)?.reader();
         let nothing = Holdings::default();
         let session =
-            session().map_err(|error| AuditError::Wrong(format!("no randomness: {error}")))?;
+            session().map_err(|error| AuditError::Failed(format!("no randomness: {error}")))?;
         let mut cases = Vec::new();
         for (number, facts) in &view.facts {
             let facts = facts.as_ref().map_err(Clone::clone)?;
@@ -198,6 +195,7 @@ impl Recover<'_> {
                 adoptable: holdings.of_other_groups + holdings.of_other_layouts == 0,
                 identity: self.identity(&at, facts, held, &mut reader)?,
                 new_pin_id: &format!("{session}-r{number:x}"),
+                largest_fill: self.settings.topics.of(view.name()).rotation.max_records,
                 insists: Insistence {
                     pass_missing: self.args.pass_missing,
                     unverified: self.args.unverified,
@@ -238,7 +236,7 @@ impl Recover<'_> {
     ) -> Result<(), AuditError> {
         let asked: Vec<_> = offsets.iter().map(|(at, ..)| at.clone()).collect();
         let moved = |at: &TopicPartition| {
-            AuditError::Wrong(format!("{at}: the group's offset has moved meanwhile: look again"))
+            AuditError::Failed(format!("{at}: the group's offset has moved meanwhile: look again"))
         };
         for (at, now) in onlooker.committed(&asked)? {
             let view = views.iter().find(|view| *view.name() == *at.topic);

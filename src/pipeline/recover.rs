@@ -62,6 +62,8 @@ pub struct LostCase<'a> {
     pub identity: Identity,
     /// An id that no other pin has.
     pub new_pin_id: &'a str,
+    /// As many offsets a run may read as one batch.
+    pub largest_fill: u64,
     /// What the user insists on.
     pub insists: Insistence,
 }
@@ -279,12 +281,13 @@ impl<'a> LostCase<'a> {
         missing
     }
 
-    /// Whether a run that fills this adopts whatever stands behind it. A compacted topic may have
-    /// lost the first record of a batch, by which it is recognised.
+    /// Whether a run can fill this, and then adopts whatever stands behind it. A replay is one
+    /// batch, held in memory; and a compacted topic may have lost the first record of a batch, by
+    /// which it is recognised.
     fn can_adopt(&self, missing: &Missing<'_>) -> bool {
         let is_ours = match missing {
             Missing::Batch(batch) => *batch.facts.layout_hash == *self.layout_hash,
-            Missing::Gap(..) => true,
+            Missing::Gap(gap, _) => gap.range.len() <= self.largest_fill,
         };
         let overlaps = self.holdings.doubled.count > 0;
         is_ours && self.adoptable && !overlaps && self.facts.compacted != Some(true)
@@ -370,8 +373,9 @@ impl<'a> LostCase<'a> {
         let reason = if missing.len() > 1 {
             "A run could fill one hole and no more without doubling what stands between"
         } else {
-            "A run could fill it, but would not recognise what stands behind it (another group, \
-             another layout, a compacted topic, or batches that overlap)"
+            "A run cannot fill it as one batch (it is larger than rotation.max_records), or would \
+             not recognise what stands behind it (another group, another layout, a compacted \
+             topic, or batches that overlap)"
         };
         Recovery::Refused(format!(
             "the bucket lacks {}. {reason}. Bring the objects back, or go on behind with \

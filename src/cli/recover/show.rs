@@ -39,6 +39,10 @@ impl Shown {
                 words::count(holdings.foreign.count + holdings.contradictory.count)
             ));
         }
+        if let Some(error) = &view.unknown {
+            self.refused += 1;
+            say(&format!("  {}Kafka says nothing of it: {error}", word("FAIL", 31)));
+        }
         for case in cases {
             self.case(view, case);
         }
@@ -93,7 +97,7 @@ impl Shown {
             )),
         }
         if self.refused > 0 {
-            parts.push(format!("{} without a position", many(self.refused)));
+            parts.push(format!("{} without a position", words::count(self.refused as u64)));
         }
         say(&parts.join("; "));
     }

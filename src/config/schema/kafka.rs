@@ -71,8 +71,8 @@ pub(super) const KAFKA: SectionSpec = SectionSpec {
             kind: Kind::Choice(&["error", "start"]),
             fallback: Fallback::Value(r#""error""#),
             doc: "Where the group's offsets expired, were deleted or were set by hand: \"error\" \
-                  stops that Kafka partition and explains, \"start\" goes on from the offset that \
-                  is there, else from `start`.",
+                  stops that Kafka partition and explains (`recover` computes from the bucket where \
+                  to go on), \"start\" goes on from the offset that is there, else from `start`.",
         },
         KeySpec {
             path: "kafka.on_offset_out_of_range",

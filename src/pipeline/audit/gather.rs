@@ -11,7 +11,7 @@ use super::holdings::{
     EXAMPLES, Flaw, Holdings, KnownBatch, KnownObject, Said, Standing, TopicHoldings, order,
 };
 use super::name::{ObjectName, Roots, Stranger};
-use super::span::times_of;
+use super::span::{TimeSpan, times_of};
 use crate::record::{Offset, OffsetRange};
 
 type BatchKey = (i32, Offset, Arc<str>);
@@ -84,7 +84,9 @@ impl Gathering {
                 return self.found.foreign.add(flaw);
             }
         };
-        if let Some(reason) = contradiction(&self.roots, &name, &said) {
+        // The paths of another layout may tell something else by the same names.
+        let by_time = said.0.layout_hash == self.layout_hash && TimeSpan::fits(self.roots.layout());
+        if let Some(reason) = contradiction(&self.roots, &name, &said, by_time) {
             let examples = &mut self.found.contradictory;
             if examples.examples.len() < EXAMPLES {
                 let lands = OffsetRange { base: said.0.first.offset, end: said.0.range.end };
@@ -195,7 +197,12 @@ impl Gathering {
 }
 
 /// How an object's name and its metadata contradict each other.
-fn contradiction(roots: &Roots, name: &ObjectName, (batch, object): &Said) -> Option<String> {
+fn contradiction(
+    roots: &Roots,
+    name: &ObjectName,
+    (batch, object): &Said,
+    by_time: bool,
+) -> Option<String> {
     let of = &batch.from;
     if of.topic != *roots.topic() || of.partition != name.partition {
         return Some(format!("its metadata is that of an object of {of}"));
@@ -206,7 +213,7 @@ fn contradiction(roots: &Roots, name: &ObjectName, (batch, object): &Said) -> Op
             "its name says that its batch lands from {named}, its metadata {said}"
         ));
     }
-    let (path, times) = (name.path.as_deref()?, object.times?);
+    let (path, times) = (name.path.as_deref().filter(|_| by_time)?, object.times?);
     let hour = times_of(path)?;
     let fits = hour.from.0 <= times.0 && times.1 < hour.to.0;
     (!fits).then(|| "its records are of other times than its Hive partition".to_owned())

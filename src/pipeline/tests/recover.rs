@@ -9,7 +9,9 @@ use super::super::audit::{
 };
 use super::super::layout::tests::sample;
 use super::super::layout_hash;
-use super::super::recover::{Identity, Insistence, LostCase, Position, Recovery, recovery};
+use super::super::recover::{
+    Identity, Insistence, LostCase, Position, Recovery, identify, last_batch, recovery,
+};
 use super::super::rotate::tests::policy as rotation;
 use super::common::{policy, until, world};
 use super::world::{Dice, Member, World};
@@ -22,11 +24,23 @@ const SEEDS: u64 = 250;
 
 /// What `cli` does with a real bucket and a real Kafka.
 fn recovered(world: &World, layout: &Layout, insists: Insistence) -> Recovery {
+    recovered_as(world, layout, insists, Identity::Same, |_| ())
+}
+
+/// The same, with something else known of the last batch's first record, or of the topic.
+fn recovered_as(
+    world: &World,
+    layout: &Layout,
+    insists: Insistence,
+    identity: Identity,
+    change: impl Fn(&mut TopicFacts),
+) -> Recovery {
     let layout = Arc::new(layout.clone());
     let hash = layout_hash(&layout);
     let found = look(world, &layout, &hash);
     let holdings = found.partitions.get(&0).cloned().unwrap_or_default();
-    let facts = facts(world, &holdings);
+    let mut facts = facts(world, &holdings);
+    change(&mut facts);
     let log = OffsetRange { base: facts.log_start, end: facts.log_end };
     let gaps = gaps(&holdings, Some(log), false, &Scope::default());
     let gaps: Vec<Gap> = gaps.into_iter().map(|gap| explained(world, &layout, gap)).collect();
@@ -38,8 +52,9 @@ fn recovered(world: &World, layout: &Layout, insists: Insistence) -> Recovery {
         layout: &layout,
         layout_hash: &hash,
         adoptable: found.of_other_groups == 0 && found.of_other_layouts == 0,
-        identity: Identity::Same,
+        identity,
         new_pin_id: "fresh",
+        largest_fill: 8,
         insists,
     })
 }
@@ -288,4 +303,94 @@ fn a_group_that_stands_is_left_alone() {
     world.log_end = 29;
     let refused = recovered(&world, &sample(), Insistence::default());
     assert!(matches!(&refused, Recovery::Refused(text) if text.contains("made again")));
+}
+
+#[track_caller]
+fn refused(recovery: Recovery, words: &str) {
+    assert!(matches!(&recovery, Recovery::Refused(text) if text.contains(words)), "{recovery:?}");
+}
+
+#[test]
+fn a_topic_that_cannot_be_told_is_taken_only_if_the_user_says_so() {
+    let mut world = landed();
+    let none = Insistence::default();
+    let of = |world: &World, insists, identity| {
+        recovered_as(world, &sample(), insists, identity, |_| ())
+    };
+    refused(of(&world, none, Identity::Other), "is not the one in the bucket");
+    refused(of(&world, none, Identity::Gone), "--unverified");
+    let unverified = Insistence { unverified: true, ..none };
+    refused(of(&world, unverified, Identity::Other), "is not the one in the bucket");
+    assert_eq!(position(of(&world, unverified, Identity::Gone)).offset, Offset(30));
+    // Kafka has nothing that would be passed.
+    world.log.clear();
+    (world.log_start, world.log_end) = (30, 30);
+    assert_eq!(position(of(&world, none, Identity::Gone)).offset, Offset(30));
+    (world.log_start, world.log_end) = (40, 50);
+    let late = position(of(&world, none, Identity::Gone));
+    assert!(late.notes[0].contains("[30, 40)"), "{:?}", late.notes);
+}
+
+#[test]
+fn a_hole_is_not_filled_where_what_is_behind_would_not_be_recognised() {
+    let mut world = landed();
+    remove(&mut world, 10);
+    let none = Insistence::default();
+    let of = |world: &World, change: fn(&mut TopicFacts)| {
+        recovered_as(world, &sample(), none, Identity::Same, change)
+    };
+    refused(of(&world, |facts| facts.compacted = Some(true)), "not recognise");
+    let today = Layout { max_record_bytes: 77, ..sample() };
+    refused(recovered(&world, &today, none), "not recognise");
+    position(of(&world, |_| ()));
+    // A replay is one batch, and this would be larger than any.
+    remove(&mut world, 15);
+    refused(of(&world, |_| ()), "larger than rotation.max_records");
+}
+
+#[test]
+fn a_kafka_partition_of_which_nothing_stands_in_the_bucket() {
+    let mut world = world(5);
+    world.committed = Committed { offset: Some(Offset(3)), metadata: "by hand".into() };
+    let none = Insistence::default();
+    refused(recovered(&world, &sample(), none), "the bucket holds nothing of the topic");
+    let of = |world: &World| {
+        let others_landed = |facts: &mut TopicFacts| facts.prefix_empty = Some(false);
+        recovered_as(world, &sample(), none, Identity::Same, others_landed)
+    };
+    assert_eq!(position(of(&world)).offset, Offset(0));
+    world.log_start = 2;
+    refused(of(&world), "the bucket holds nothing of this Kafka partition");
+    world.log_start = 5;
+    assert_eq!(position(of(&world)).offset, Offset(5), "nothing is there to be lost");
+    world.committed = Committed::default();
+    world.log_start = 0;
+    assert_eq!(recovered(&world, &sample(), none), Recovery::Begins("first start".into()));
+}
+
+#[test]
+fn the_first_record_is_told_by_offset_time_and_value() {
+    let world = landed();
+    let layout = Arc::new(sample());
+    let found = look(&world, &layout, &layout_hash(&layout));
+    let last = last_batch(&found.partitions[&0]).expect("a batch");
+    assert_eq!(last.first.offset, Offset(25));
+    let entry = &world.log[25];
+    let record = |value: &'static [u8], timestamp: i64| Record {
+        offset: Offset(entry.offset),
+        timestamp: Some(TimestampMs(timestamp)),
+        key: None,
+        value: Some(value),
+        headers: &NoHeaders,
+        leader_epoch: None,
+    };
+    let same = record(b"{\"n\":25}", entry.timestamp);
+    assert_eq!(identify(last, Some(&same), None), Identity::Same);
+    for other in [record(b"{\"n\":26}", entry.timestamp), record(b"{\"n\":25}", 7)] {
+        assert_eq!(identify(last, Some(&other), None), Identity::Other);
+    }
+    // Compaction may have taken it.
+    assert_eq!(identify(last, None, Some(true)), Identity::Gone);
+    assert_eq!(identify(last, None, None), Identity::Gone);
+    assert_eq!(identify(last, None, Some(false)), Identity::Other);
 }
