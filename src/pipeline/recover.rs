@@ -202,8 +202,9 @@ impl<'a> LostCase<'a> {
             return Recovery::Refused(format!(
                 "the bucket holds nothing of this Kafka partition, and Kafka has [{log_start}, \
                  {log_end}): nothing of it has landed yet, or its objects were removed, or stand \
-                 under an earlier layout.prefix. With kafka.on_lost_offsets = \"start\" a run \
-                 begins there as kafka.start says"
+                 under an earlier layout.prefix. Where the group has no offset for it, a run begins \
+                 as kafka.start says once others of the topic stand; kafka.on_lost_offsets = \
+                 \"start\" does so in any case"
             ));
         }
         Recovery::Commit(Position {
