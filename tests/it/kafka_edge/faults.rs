@@ -169,6 +169,9 @@ fn a_commit_that_hangs_stops_the_process() {
         broker.thaw();
         let partition = TopicPartition::new(&*topic, 0);
         assert_eq!(member.edge.fence().current(&partition), None);
+        // In a real process this was the end. librdkafka spins when a client is torn down that
+        // never left its group, so this one is kept until the tests are over.
+        std::mem::forget(member.edge.clone());
         member.end();
     }
 }
