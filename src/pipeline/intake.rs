@@ -242,12 +242,10 @@ impl Partition {
         self.sealed.push_back(batch);
     }
 
-    /// Ends the batch when the goal of `--until-end` is read.
+    /// Ends the batch that reaches the goal of `--until-end`; what comes after it rotates as ever.
     pub(super) fn check_goal(&mut self, cx: &mut Context<'_>) {
-        if self.goal.is_some_and(|goal| self.next >= goal)
-            && self.replay.is_none()
-            && !self.reached_end
-        {
+        let Some((goal, open)) = self.goal.zip(self.open.as_ref()) else { return };
+        if open.base < goal && self.next >= goal && self.replay.is_none() {
             self.seal(cx, RotationReason::UntilEnd);
         }
     }

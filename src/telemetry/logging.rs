@@ -13,6 +13,9 @@ use crate::config::{LogFormat, LogSettings};
 
 /// The setting that holds the filter.
 const SETTING: &str = "log.level";
+/// What prints requests whole when it is asked for details, session tokens and signatures among
+/// them.
+const TELLTALES: &str = "aws_smithy_runtime=info,aws_sigv4=info,aws_runtime=info";
 /// The variable that wins over it.
 const VARIABLE: &str = "RUST_LOG";
 
@@ -44,7 +47,12 @@ fn filter(
         return Err(wrong(format!("`{word}` is no level")));
     }
     // `EnvFilter` takes no space after a comma, people do.
-    EnvFilter::builder().parse(directives.join(",")).map_err(|error| wrong(error.to_string()))
+    let mut joined = directives.join(",");
+    let details = ["debug", "trace", "4", "5"];
+    if details.iter().any(|level| joined.to_ascii_lowercase().contains(level)) {
+        joined = format!("{joined},{TELLTALES}");
+    }
+    EnvFilter::builder().parse(joined).map_err(|error| wrong(error.to_string()))
 }
 
 /// The first directive that is no level, no module with a level and no span. `EnvFilter` would
@@ -58,7 +66,11 @@ fn dispatch<W>(filter: EnvFilter, format: LogFormat, colours: bool, writer: W) -
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // A line that cannot be written (the log's reader is gone) must not panic: this would.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => lines.with_ansi(colours).into(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).into(),
@@ -100,6 +112,21 @@ mod tests {
         });
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_level_shows_requests_with_their_tokens() {
+        for level in ["trace", "warn,aws_smithy_runtime=trace"] {
+            let filter = filter(&settings(level, LogFormat::Text), None).unwrap();
+            let lines = Lines::default();
+            let sink = lines.clone();
+            let dispatch = dispatch(filter, LogFormat::Text, false, move || sink.clone());
+            tracing::dispatcher::with_default(&dispatch, || {
+                tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "token");
+                tracing::debug!(target: "aws_sigv4::http_request", "signature");
+            });
+            assert_eq!(*lines.0.lock().unwrap(), b"", "{level}");
+        }
     }
 
     #[test]
