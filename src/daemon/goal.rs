@@ -26,6 +26,11 @@ impl Goals {
         Ok(Self(all(edge.end_offsets(&partitions))?.into_iter().collect()))
     }
 
+    /// Whether no topic is there at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The goal of one Kafka partition; one that came later has none.
     pub(super) fn of(&self, partition: &TopicPartition) -> Option<Offset> {
         self.0.get(partition).copied()

@@ -100,6 +100,11 @@ fn run_in(
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);
     };
+    if options.until_end && goals.is_empty() {
+        // The group would never answer: there is nothing to join for.
+        tracing::warn!("no topic matches kafka.topics, so the end is reached already");
+        return Ok(Outcome::Done);
+    }
     let lanes = Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget };
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());

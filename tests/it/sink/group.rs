@@ -164,3 +164,12 @@ fn many_quiet_topics_begin_and_land() {
     }
     case.assert_exact(&bulk.expected().and(bulk.next().expected()));
 }
+
+#[test]
+fn an_expression_that_matches_nothing_is_at_its_end() {
+    let Some(case) = Case::shared("e2e-nothing", 1) else { return };
+    let config = case.config().set("kafka.topics", vec!["^e2e-no-such-.*".to_owned()]);
+    let mut sink = Sink::run_until_end(&config);
+    sink.wait_success(PATIENCE);
+    assert!(sink.log().contains("no topic matches kafka.topics"), "{}", sink.log());
+}
