@@ -9,7 +9,7 @@
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
 //! | 5 | `check`, `audit` or `recover` could not reach a server, and found nothing worse |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
-//! | 70 | stopped hard, so that no commit could outlive its assignment; nothing is lost |
+//! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
 
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]

@@ -21,7 +21,7 @@ use super::run::{OpenStore, RunOptions, World};
 use super::shutdown::Signals;
 use super::uploads::Uploads;
 use super::watch::{ClusterWatch, LogEnds, watch_memory};
-use crate::kafka::{HARD_STOP_EXIT_CODE, KafkaEdge, KafkaError, LaneConsumer};
+use crate::kafka::{KafkaEdge, KafkaError, LaneConsumer};
 use crate::pipeline::{Sink, SinkSettings, short_hash};
 use crate::s3::{ConditionalPut, Store};
 use crate::telemetry::Condition;
@@ -236,23 +236,8 @@ impl Lanes<'_> {
     }
 }
 
-/// A lane that panics has a broken invariant: the process stops at once, before it can commit
-/// anything more. The pins say where the next one goes on.
 fn spawn_lane(index: usize, lane: Lane) -> std::io::Result<()> {
-    struct StopOnPanic;
-    impl Drop for StopOnPanic {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                tracing::error!("a lane has panicked; the process stops, nothing is lost");
-                // SAFETY: it ends the process, without running anything of ours.
-                unsafe { libc::_exit(HARD_STOP_EXIT_CODE) }
-            }
-        }
-    }
-    let run = move || {
-        let _stop = StopOnPanic;
-        lane.run();
-    };
+    let run = move || lane.run();
     std::thread::Builder::new().name(format!("lane-{index}")).spawn(run).map(drop)
 }
 
