@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigArgs, failed, wrong_configuration};
+use super::{ConfigArgs, WRONG_CONFIGURATION, failed, wrong_configuration};
 use crate::daemon::{self, Outcome, RunOptions};
-use crate::kafka::HARD_STOP_EXIT_CODE;
+use crate::kafka::{HARD_STOP_EXIT_CODE, refused_properties};
 use crate::telemetry::logging;
 
 const DEADLINE_PASSED: u8 = 3;
@@ -36,6 +36,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return wrong_configuration(&errors),
     };
+    let refused = refused_properties(&settings.kafka);
+    if !refused.is_empty() {
+        refused.iter().for_each(|text| eprintln!("{text}"));
+        return ExitCode::from(WRONG_CONFIGURATION);
+    }
     if let Err(error) = logging::init(&settings.log) {
         return failed(&error.into());
     }

@@ -49,6 +49,7 @@ pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
 pub use onlooker::{Onlooker, reach};
+pub use properties::refused as refused_properties;
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};

@@ -1,11 +1,13 @@
 //! From our settings to librdkafka's properties. The user's own properties come last and win.
 
+use std::ffi::{CString, c_char};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use secrecy::ExposeSecret;
+use rdkafka::bindings as c;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::FetchMemory;
+use super::{FetchMemory, native};
 use crate::config::{Assignor, GroupProtocol, KafkaSettings};
 use crate::record::IsolationLevel;
 
@@ -115,6 +117,34 @@ fn fetching(config: &mut ClientConfig, memory: FetchMemory, lanes: usize) {
         .set("fetch.queue.backoff.ms", "20");
 }
 
+/// What librdkafka says of the user's own properties, each by itself: all that it refuses. It
+/// needs no broker.
+pub fn refused(settings: &KafkaSettings) -> Vec<String> {
+    let refused = |(name, value): (&String, &SecretString)| {
+        // A secret may stand in the wrong place, and librdkafka quotes what it refuses.
+        let shown = |text: String| match value.expose_secret() {
+            secret if secret.len() > 3 => text.replace(secret, "..."),
+            _ => text,
+        };
+        let (key, value) = (CString::new(name.as_str()), CString::new(value.expose_secret()));
+        let (Ok(key), Ok(value)) = (key, value) else {
+            return Some(format!("kafka.librdkafka.{name}: a NUL in it"));
+        };
+        let mut text = [0 as c_char; 512];
+        // SAFETY: the configuration is ours and freed; all arguments outlive the calls.
+        let (result, text) = unsafe {
+            let conf = c::rd_kafka_conf_new();
+            let (at, len) = (text.as_mut_ptr(), text.len());
+            let result = c::rd_kafka_conf_set(conf, key.as_ptr(), value.as_ptr(), at, len);
+            c::rd_kafka_conf_destroy(conf);
+            (result, native::string(text.as_ptr()))
+        };
+        let taken = result as i32 == 0;
+        (!taken).then(|| format!("kafka.librdkafka.{name}: {}", shown(text)))
+    };
+    settings.librdkafka.iter().filter_map(refused).collect()
+}
+
 /// How long the rebalance callback waits for commits in flight before the process stops.
 ///
 /// A commit without a coordinator is answered after `session.timeout.ms` at the latest, so a
@@ -180,5 +210,19 @@ mod tests {
         assert_eq!(fence_deadline(&of(&settings, 1)), Duration::from_secs(75));
         settings.librdkafka.insert("max.poll.interval.ms".into(), "30000".to_owned().into());
         assert_eq!(fence_deadline(&of(&settings, 1)), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn values_that_librdkafka_refuses_are_told_all_at_once() {
+        let mut settings = settings(GroupProtocol::Classic, Assignor::Eager);
+        let given = [("session.timeout.ms", "abc"), ("debug", "hunter2"), ("client.id", "fine")];
+        for (name, value) in given {
+            settings.librdkafka.insert(name.to_owned(), value.to_owned().into());
+        }
+        let told = refused(&settings);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("kafka.librdkafka.debug: "), "{told:?}");
+        assert!(!told[0].contains("hunter2"), "{told:?}");
+        assert!(told[1].starts_with("kafka.librdkafka.session.timeout.ms: "), "{told:?}");
     }
 }
