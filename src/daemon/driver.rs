@@ -94,7 +94,7 @@ pub struct Driver<S> {
     policies: Arc<TopicPolicies>,
     by_topic: HashMap<Arc<str>, Arc<RecordPolicy>>,
     shutting_down: bool,
-    /// Bytes read since `take_read`.
+    /// Bytes read since `forget_read`.
     read: u64,
 }
 
@@ -104,7 +104,8 @@ impl<S: Surroundings> Driver<S> {
         Self { sink, outside, policies, by_topic: HashMap::new(), shutting_down: false, read: 0 }
     }
 
-    /// Takes one input and executes what follows.
+    /// Takes one input; what follows is executed with the next turn, so that what many inputs
+    /// lead to goes together.
     pub fn take(&mut self, input: LaneInput) {
         let now = self.outside.now();
         match input {
@@ -130,15 +131,14 @@ impl<S: Surroundings> Driver<S> {
                 self.sink.handle_shutdown(now);
             }
         }
-        self.execute();
     }
 
-    /// Reads what was fetched, and does what is due by time.
+    /// Executes what the inputs led to, reads what was fetched, and does what is due by time.
     pub fn turn(&mut self, idle: Duration) {
         self.execute();
         let now = self.outside.now();
         let patience = self.sink.poll_timeout().map_or(idle, |at| at.since(now).min(idle));
-        self.poll(patience);
+        self.poll(now, patience);
         let now = self.outside.now();
         if self.sink.poll_timeout().is_some_and(|at| at <= now) {
             self.sink.handle_time(now);
@@ -152,7 +152,7 @@ impl<S: Surroundings> Driver<S> {
         self.sink.handle_memory_short(now, short);
     }
 
-    /// Bytes read since the last call.
+    /// Bytes read since `forget_read`.
     pub fn read(&self) -> u64 {
         self.read
     }
@@ -167,27 +167,26 @@ impl<S: Surroundings> Driver<S> {
         self.shutting_down && self.sink.is_drained()
     }
 
-    fn poll(&mut self, patience: Duration) {
+    /// One look at the clock a poll, the one before it: ages are in seconds.
+    fn poll(&mut self, now: Moment, patience: Duration) {
         let Self { sink, outside, read, .. } = self;
-        // One look at the clock a poll: ages are in seconds.
-        let before = outside.now();
         let mut failed = Vec::new();
         outside.poll(patience, &mut |event| match event {
             FetchEvent::Record { partition, epoch, record } => {
                 *read += record.value.map_or(0, |value| value.len() as u64);
-                sink.handle_record(before, partition, epoch, &record);
+                sink.handle_record(now, partition, epoch, &record);
             }
             FetchEvent::Eof { partition, epoch, offset } => {
-                sink.handle_eof(before, partition, epoch, offset);
+                sink.handle_eof(now, partition, epoch, offset);
             }
             FetchEvent::OutOfRange { partition, epoch, message, offset }
             | FetchEvent::Truncated { partition, epoch, message, offset } => {
                 failed.push((partition.clone(), Some(offset), message));
-                sink.handle_out_of_range(before, partition, epoch);
+                sink.handle_out_of_range(now, partition, epoch);
             }
             FetchEvent::Error { partition, epoch, message, stopped } => {
                 if stopped {
-                    sink.handle_fetch_failed(before, partition, epoch, &message);
+                    sink.handle_fetch_failed(now, partition, epoch, &message);
                 }
                 failed.push((partition.clone(), None, message));
             }
