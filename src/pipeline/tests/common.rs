@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::layout::tests::sample;
 use super::super::rotate::tests::policy as rotation;
 use super::super::{Event, Metadata, RotationReason, decode_metadata};
-use super::world::{Member, World};
+use super::world::{Dice, Member, World};
 use crate::record::{Layout, RecordPolicy, RotationPolicy};
 
 pub(super) fn policy_of(layout: Layout) -> RecordPolicy {
@@ -21,6 +21,32 @@ pub(super) fn policy_of(layout: Layout) -> RecordPolicy {
 
 pub(super) fn policy() -> RecordPolicy {
     policy_of(sample())
+}
+
+/// Limits that differ from run to run: a replay must not care.
+pub(super) fn any_policy(dice: &mut Dice) -> RecordPolicy {
+    let RecordPolicy { layout, rotation, compression_level } = policy();
+    let rotation = RotationPolicy {
+        max_bytes: 1 << 20,
+        max_records: 1 + dice.below(12),
+        max_age: Duration::from_millis(1 + dice.below(20_000)),
+        max_open_hive_partitions: 1 + dice.below(4) as usize,
+        ..rotation
+    };
+    RecordPolicy { layout, rotation, compression_level }
+}
+
+/// Records of every kind, and gaps.
+pub(super) fn fill(world: &mut World) {
+    for _ in 0..40 + world.dice.below(60) {
+        let hour = world.dice.below(5) as i64;
+        match world.dice.below(12) {
+            0 => world.gap(1 + hour),
+            1 => world.append_value(hour, None),
+            2 => world.append_value(hour, Some(b"not json".to_vec())),
+            _ => world.append(hour),
+        }
+    }
 }
 
 pub(super) fn world(records: i64) -> World {

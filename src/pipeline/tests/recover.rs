@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::audit::{
     Gap, GapKind, GapWatch, Gathering, Holdings, Roots, Scope, TopicHoldings, gaps, said_by,
@@ -12,12 +11,10 @@ use super::super::layout_hash;
 use super::super::recover::{
     Identity, Insistence, LostCase, Position, Recovery, identify, last_batch, recovery,
 };
-use super::super::rotate::tests::policy as rotation;
-use super::common::{policy, until, world};
-use super::world::{Dice, Member, World};
+use super::common::{any_policy, fill, policy, until, world};
+use super::world::{Member, World};
 use crate::record::{
-    Committed, Layout, NoHeaders, Offset, OffsetRange, Record, RecordPolicy, RotationPolicy,
-    TimestampMs, TopicFacts,
+    Committed, Layout, NoHeaders, Offset, OffsetRange, Record, TimestampMs, TopicFacts,
 };
 
 const SEEDS: u64 = 250;
@@ -89,15 +86,7 @@ fn explained(world: &World, layout: &Arc<Layout>, gap: Gap) -> Gap {
     let mut watch = GapWatch::new(layout, &world.at.topic, Scope::default());
     let within = |offset: i64| (gap.range.base.0..gap.range.end.0).contains(&offset);
     for entry in world.log.iter().filter(|entry| within(entry.offset)) {
-        let record = Record {
-            offset: Offset(entry.offset),
-            timestamp: Some(TimestampMs(entry.timestamp)),
-            key: None,
-            value: entry.value.as_deref(),
-            headers: &NoHeaders,
-            leader_epoch: None,
-        };
-        if !watch.take(&record) {
+        if !watch.take(&entry.record()) {
             break;
         }
     }
@@ -116,33 +105,6 @@ fn position(recovery: Recovery) -> Position {
     match recovery {
         Recovery::Commit(position) => position,
         other => panic!("{other:?}"),
-    }
-}
-
-fn any_policy(dice: &mut Dice) -> RecordPolicy {
-    RecordPolicy {
-        layout: sample().into(),
-        rotation: RotationPolicy {
-            max_bytes: 1 << 20,
-            max_records: 1 + dice.below(12),
-            max_age: Duration::from_millis(1 + dice.below(20_000)),
-            record_time: None,
-            max_open_hive_partitions: 1 + dice.below(4) as usize,
-            ..rotation()
-        },
-        compression_level: None,
-    }
-}
-
-fn fill(world: &mut World) {
-    for _ in 0..40 + world.dice.below(60) {
-        let hour = world.dice.below(5) as i64;
-        match world.dice.below(12) {
-            0 => world.gap(1 + hour),
-            1 => world.append_value(hour, None),
-            2 => world.append_value(hour, Some(b"not json".to_vec())),
-            _ => world.append(hour),
-        }
     }
 }
 

@@ -1,54 +1,21 @@
 //! Random worlds: crashes, takeovers, zombies, lost replies, changed limits. Nothing may be lost
 //! or doubled, and the end must be reached.
 
-use std::time::Duration;
-
 use super::super::MemoryUse;
-use super::super::layout::tests::sample;
-use super::super::rotate::tests::policy as rotation;
-use super::world::{Dice, Member, World};
-use crate::record::{Layout, RecordPolicy, RotationPolicy};
+use super::common::{any_policy, fill};
+use super::world::{Member, World};
 
 /// Worlds a test.
 const SEEDS: u64 = 120;
-
-/// Limits that differ from run to run: a replay must not care.
-fn policy(dice: &mut Dice, layout: &Layout) -> RecordPolicy {
-    RecordPolicy {
-        layout: layout.clone().into(),
-        rotation: RotationPolicy {
-            max_bytes: 1 << 20,
-            max_records: 1 + dice.below(12),
-            max_age: Duration::from_millis(1 + dice.below(20_000)),
-            record_time: None,
-            max_open_hive_partitions: 1 + dice.below(4) as usize,
-            ..rotation()
-        },
-        compression_level: None,
-    }
-}
-
-fn fill(world: &mut World) {
-    for _ in 0..40 + world.dice.below(60) {
-        let hour = world.dice.below(5) as i64;
-        match world.dice.below(12) {
-            0 => world.gap(1 + hour),
-            1 => world.append_value(hour, None),
-            2 => world.append_value(hour, Some(b"not json".to_vec())),
-            _ => world.append(hour),
-        }
-    }
-}
 
 /// Runs members that crash or turn into zombies, then one that is left alone.
 fn run(seed: u64, group_fence: bool, conditional: bool) {
     let mut world = World::new(seed);
     (world.group_fence, world.conditional, world.faults) = (group_fence, conditional, true);
     fill(&mut world);
-    let layout = sample();
     let mut zombies: Vec<Member> = Vec::new();
     for _ in 0..2 + world.dice.below(4) {
-        let policy = policy(&mut world.dice, &layout);
+        let policy = any_policy(&mut world.dice);
         let mut member = world.start(&policy);
         for step in 0..world.dice.below(800) {
             world.step(&mut member);
@@ -67,7 +34,7 @@ fn run(seed: u64, group_fence: bool, conditional: bool) {
         }
     }
     world.faults = false;
-    let policy = policy(&mut world.dice, &layout);
+    let policy = any_policy(&mut world.dice);
     let mut last = world.start(&policy);
     world.settle(&mut last);
     for zombie in &mut zombies {

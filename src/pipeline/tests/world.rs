@@ -43,6 +43,20 @@ pub(super) struct Entry {
     pub(super) leader_epoch: i32,
 }
 
+impl Entry {
+    /// As a fetch hands it on.
+    pub(super) fn record(&self) -> Record<'_> {
+        Record {
+            offset: Offset(self.offset),
+            timestamp: Some(TimestampMs(self.timestamp)),
+            key: None,
+            value: self.value.as_deref(),
+            headers: &NoHeaders,
+            leader_epoch: Some(self.leader_epoch),
+        }
+    }
+}
+
 /// An object of the store.
 pub(super) struct Stored {
     pub(super) metadata: ObjectMetadata,
@@ -241,16 +255,8 @@ impl World {
             }
             return;
         };
-        let record = Record {
-            offset: Offset(entry.offset),
-            timestamp: Some(TimestampMs(entry.timestamp)),
-            key: None,
-            value: entry.value.as_deref(),
-            headers: &NoHeaders,
-            leader_epoch: Some(entry.leader_epoch),
-        };
-        member.fetching = Some(record.offset.next());
-        member.sink.handle_record(self.now, &self.at, member.epoch, &record);
+        member.fetching = Some(Offset(entry.offset).next());
+        member.sink.handle_record(self.now, &self.at, member.epoch, &entry.record());
     }
 
     fn execute(&mut self, member: &mut Member) {
