@@ -63,20 +63,16 @@ impl Store {
         part: &str,
         at_most: usize,
     ) -> Result<Option<bool>, StoreError> {
-        let (mut seen, mut token) = (0, None);
+        let (mut seen, mut next) = (0, None);
         loop {
-            let place = format!("s3://{bucket}/{prefix}");
-            let asked = Asked::new("ListObjectsV2", "s3:ListBucket", place);
-            let list = self.client().list_objects_v2().bucket(bucket).prefix(prefix);
-            let list = list.set_continuation_token(token);
-            let answer = self.send(&asked, self.limit(0), list.send()).await?;
+            let page = self.list_page(bucket, prefix, false, next).await?;
             let holds = |key: &str| key.get(prefix.len()..).is_some_and(|rest| rest.contains(part));
-            if answer.contents().iter().filter_map(|object| object.key()).any(holds) {
+            if page.objects.iter().any(|object| holds(&object.key)) {
                 return Ok(Some(true));
             }
-            seen += answer.contents().len();
-            token = answer.next_continuation_token().map(str::to_owned);
-            if token.is_none() {
+            seen += page.objects.len();
+            next = page.next;
+            if next.is_none() {
                 return Ok(Some(false));
             }
             if seen >= at_most {
