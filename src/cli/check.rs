@@ -13,6 +13,7 @@ mod configuration;
 mod estimate;
 mod fields;
 mod group;
+mod held;
 mod objects;
 mod pace;
 mod records;
@@ -73,7 +74,7 @@ fn servers(settings: &Settings, report: &mut Report) {
     let empty = runtime.block_on(bucket::check(settings, topics, report));
     match cluster.as_ref().zip(pace) {
         Some((cluster, pace)) => {
-            group::check(cluster, settings, &empty, report);
+            group::check(cluster, settings, &empty, &runtime, report);
             let sampled = records::check(cluster, settings, report);
             objects::check(cluster, pace, &sampled, report);
         }

@@ -21,14 +21,14 @@ use super::survey::{CacheDir, Surveyor, Wanted, patiently};
 use super::terminal::Progress;
 use super::{ConfigArgs, DAMAGED, failed, wrong_configuration};
 use crate::config::Settings;
-use crate::daemon::session;
+use crate::daemon::{any_landed, session};
 use crate::kafka::{KafkaError, Onlooker, RangeReader, RangeReaders};
-use crate::pipeline::audit::{Holdings, Scope, TopicHoldings, gaps};
-use crate::pipeline::layout_hash;
+use crate::pipeline::audit::{Holdings, Roots, Scope, TopicHoldings, gaps, said_by};
 use crate::pipeline::recover::{
     Identity, Insistence, LostCase, Position, Recovery, identify, last_batch, recovery,
 };
-use crate::record::{Offset, OffsetRange, TopicFacts, TopicPartition};
+use crate::pipeline::{Metadata, Pin, decode_metadata, layout_hash};
+use crate::record::{HeadOutcome, Offset, OffsetRange, TopicFacts, TopicPartition};
 use crate::s3::Store;
 
 const HELP: &str = "\
@@ -60,6 +60,10 @@ pub(super) struct RecoverArgs {
     /// Go on behind what is missing in the bucket, and leave it missing
     #[arg(long)]
     pass_missing: bool,
+    /// Give up batches that were begun and of which nothing was put, so that their records are read
+    /// again under today's settings
+    #[arg(long)]
+    drop_pins: bool,
     /// Take the topic for the one that the objects are of, where Kafka can no longer show it
     #[arg(long)]
     unverified: bool,
@@ -124,8 +128,8 @@ impl Recover<'_> {
         }
         let mut shown = show::Shown::default();
         let mut offsets = Vec::new();
-        for (view, holdings) in views.iter().zip(self.look(store, &views)?) {
-            let cases = self.cases(view, &holdings)?;
+        for (view, holdings) in views.iter().zip(self.look(store.clone(), &views)?) {
+            let cases = self.cases(view, &holdings, &store)?;
             shown.topic(view, &holdings, &cases);
             let hash = layout_hash(view.roots.layout());
             for case in &cases {
@@ -167,6 +171,7 @@ impl Recover<'_> {
         &self,
         view: &'v TopicView,
         holdings: &TopicHoldings,
+        store: &Store,
     ) -> Result<Vec<Case<'v>>, AuditError> {
         let isolation = self.settings.topics.default.layout.isolation_level;
         let mut reader = RangeReaders::connect(&self.settings.kafka, isolation)?.reader();
@@ -199,6 +204,10 @@ impl Recover<'_> {
                 insists: Insistence {
                     pass_missing: self.args.pass_missing,
                     unverified: self.args.unverified,
+                },
+                begun_objects: match begun(facts, *number).filter(|_| self.args.drop_pins) {
+                    Some(pin) => Some(self.runtime.block_on(objects_of(store, &at, &pin))?),
+                    None => None,
                 },
             });
             cases.push(Case { at, facts, recovery });
@@ -256,6 +265,44 @@ impl Recover<'_> {
     }
 }
 
+/// The batch that the group has begun.
+fn begun(facts: &TopicFacts, number: i32) -> Option<Pin> {
+    match decode_metadata(&facts.committed.get(&number)?.metadata) {
+        Metadata::Ours(_, pin) => pin,
+        _ => None,
+    }
+}
+
+/// How many objects of a batch stand where its pin laid it out.
+async fn objects_of(store: &Store, at: &TopicPartition, pin: &Pin) -> Result<usize, AuditError> {
+    let roots = Roots::of(&pin.layout, &at.topic);
+    let bucket = &pin.layout.bucket;
+    if store.is_gone(bucket).await {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for prefix in [roots.table(), roots.dead_letters()] {
+        let mut next = None;
+        loop {
+            let page = patiently(|| store.list_page(bucket, prefix, false, next.clone())).await?;
+            for name in page.objects.iter().filter_map(|object| roots.read(&object.key).ok()) {
+                if (name.partition, name.first) == (at.partition, pin.first) {
+                    let address = roots.address(&name);
+                    let found = patiently(|| store.head(&address)).await?;
+                    let HeadOutcome::Found { metadata, .. } = found else { continue };
+                    let said = said_by(&metadata);
+                    count += usize::from(said.is_ok_and(|said| said.0.pin_id == pin.id));
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(count)
+}
+
 /// Whether the topics' prefixes hold nothing.
 async fn empty_prefixes(
     store: &Store,
@@ -263,8 +310,7 @@ async fn empty_prefixes(
 ) -> Result<BTreeMap<Arc<str>, bool>, AuditError> {
     let mut empty = BTreeMap::new();
     for roots in topics.roots() {
-        let bucket = &roots.layout().bucket;
-        let any = patiently(|| store.any_object(bucket, roots.table())).await?;
+        let any = patiently(|| any_landed(store, roots.layout(), roots.topic())).await?;
         empty.insert(Arc::clone(roots.topic()), !any);
     }
     Ok(empty)

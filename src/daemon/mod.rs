@@ -16,6 +16,7 @@ mod error;
 mod goal;
 mod group;
 mod inbox;
+mod landed;
 mod lane;
 mod memory;
 mod news;
@@ -29,5 +30,6 @@ mod watch;
 
 pub use error::DaemonError;
 pub(crate) use goal::matcher;
+pub(crate) use landed::{any_landed, bucket_ends, wants_end};
 pub use run::{Outcome, RunOptions, run};
 pub(crate) use start::{probe_key, session};

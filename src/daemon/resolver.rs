@@ -2,9 +2,9 @@
 //! is missing, the bucket.
 //!
 //! A thread of its own, for the questions block. Questions that wait are answered together. Where
-//! an offset is missing the bucket is looked at and the offsets are fetched **again**: the look
-//! comes before the fetch that counts, or another member's first objects would look like old
-//! ones.
+//! an offset is missing, or not ours and to be followed, the bucket is looked at and the offsets are
+//! fetched **again**: the look comes before the fetch that counts, or another member's first objects
+//! would look like old ones.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,9 +16,13 @@ use tokio::task::JoinSet;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
+use super::landed::{any_landed, bucket_ends, is_blind, wants_end};
 use crate::kafka::{KafkaEdge, KafkaError};
-use crate::pipeline::{dead_letter_prefix, name_prefix, topic_prefix};
-use crate::record::{Epoch, Layout, ResolveError, StoreError, TopicFacts, TopicPartition};
+use crate::pipeline::topic_prefix;
+use crate::record::{
+    BucketEnd, Epoch, Layout, LostOffsetsPolicy, ResolveError, StoreError, TopicFacts,
+    TopicPartition,
+};
 use crate::s3::Store;
 
 /// Questions that are asked together; the rest waits, so that the first soon have their answer.
@@ -28,7 +32,7 @@ const GATHER: Duration = Duration::from_millis(5);
 /// Requests to the bucket that run at one time.
 const LOOKS_AT_ONCE: usize = 16;
 
-/// How many keys of a table are looked through for those of one Kafka partition.
+/// How many keys of a topic are looked through for those of Kafka partitions without an offset.
 const KEYS_AT_MOST: usize = 20_000;
 
 /// A lane's question.
@@ -44,9 +48,14 @@ pub(super) struct Question {
 pub(super) struct Resolver(Sender<Question>);
 
 impl Resolver {
-    pub(super) fn start(edge: KafkaEdge, store: Store, runtime: Handle) -> std::io::Result<Self> {
+    pub(super) fn start(
+        edge: KafkaEdge,
+        store: Store,
+        runtime: Handle,
+        on_lost_offsets: LostOffsetsPolicy,
+    ) -> std::io::Result<Self> {
         let (sender, questions) = mpsc::channel();
-        let thread = Thread { edge, store, runtime };
+        let thread = Thread { edge, store, runtime, on_lost_offsets };
         std::thread::Builder::new()
             .name("resolver".to_owned())
             .spawn(move || thread.run(&questions))?;
@@ -63,6 +72,7 @@ struct Thread {
     edge: KafkaEdge,
     store: Store,
     runtime: Handle,
+    on_lost_offsets: LostOffsetsPolicy,
 }
 
 impl Thread {
@@ -92,18 +102,26 @@ impl Thread {
     fn facts(&self, questions: &[Question]) -> Facts {
         let partitions: Vec<_> = questions.iter().map(|each| each.partition.clone()).collect();
         let mut facts = self.ask(&partitions, &BTreeMap::new());
+        let on_lost = self.on_lost_offsets;
+        let with = |facts: &Facts, at: &TopicPartition, is: fn(&TopicFacts, i32, _) -> bool| matches!(facts.get(at), Some(Ok(facts)) if is(facts, at.partition, on_lost));
         let blind: BTreeSet<_> =
-            partitions.into_iter().filter(|at| is_missing(&facts, at)).collect();
-        let (empty, failed) = self.look(questions, &blind);
-        let among_others = blind
-            .iter()
-            .filter(|at| empty.get(&at.topic) == Some(&false) && others_have_offsets(&facts, at));
-        let alone = self.look_closer(questions, &among_others.cloned().collect());
-        let seen = blind.iter().filter(|at| empty.contains_key(&at.topic)).cloned();
+            partitions.into_iter().filter(|at| with(&facts, at, is_blind)).collect();
+        let of_blind = questions.iter().filter(|each| blind.contains(&each.partition));
+        let layouts: Layouts =
+            of_blind.map(|each| (each.partition.topic.clone(), each.layout.clone())).collect();
+        let (empty, mut failed) = self.look(&layouts);
+        let mut closer: BTreeMap<_, BTreeSet<i32>> = BTreeMap::new();
+        for at in &blind {
+            if with(&facts, at, wants_end) && empty.get(&at.topic) == Some(&false) {
+                closer.entry(Arc::clone(&at.topic)).or_default().insert(at.partition);
+            }
+        }
+        let ends = self.look_closer(&layouts, &closer, &mut failed);
+        let seen = blind.iter().filter(|at| !failed.contains_key(&at.topic)).cloned();
         let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
         for (at, facts) in &mut again {
             if let Ok(facts) = facts {
-                facts.partition_empty = alone.get(at).copied();
+                facts.bucket_end = ends.get(at).cloned();
             }
         }
         facts.extend(again);
@@ -126,19 +144,11 @@ impl Thread {
         self.edge.topic_facts(partitions, empty).into_iter().map(told).collect()
     }
 
-    /// Whether the bucket holds nothing of the topics of these.
-    fn look(&self, questions: &[Question], blind: &BTreeSet<TopicPartition>) -> (Empty, Failed) {
-        let mut prefixes = BTreeMap::new();
-        for Question { partition, layout, .. } in questions {
-            if blind.contains(partition) {
-                let topic = &partition.topic;
-                let prefix = (layout.bucket.clone(), topic_prefix(layout, topic));
-                prefixes.insert(Arc::clone(topic), prefix);
-            }
-        }
+    /// Whether the bucket holds nothing of these topics.
+    fn look(&self, layouts: &Layouts) -> (Empty, Failed) {
         let (mut empty, mut failed) = (Empty::new(), Failed::new());
-        let prefixes: Vec<_> = prefixes.into_iter().collect();
-        for some in prefixes.chunks(LOOKS_AT_ONCE) {
+        let layouts: Vec<_> = layouts.iter().collect();
+        for some in layouts.chunks(LOOKS_AT_ONCE) {
             for (topic, any) in self.runtime.block_on(self.look_at(some)) {
                 match any {
                     Ok(any) => drop(empty.insert(topic, !any)),
@@ -149,58 +159,59 @@ impl Thread {
         (empty, failed)
     }
 
-    /// Whether the bucket holds nothing of these very Kafka partitions, although it holds objects
-    /// of their topics; only of those where that can be told.
-    fn look_closer(
+    /// Whether there is any object of these topics.
+    async fn look_at(
         &self,
-        questions: &[Question],
-        which: &BTreeSet<TopicPartition>,
-    ) -> BTreeMap<TopicPartition, bool> {
-        let of = questions.iter().filter(|each| which.contains(&each.partition));
-        let looked = of.filter_map(|Question { partition, layout, .. }| {
-            let (store, bucket) = (&self.store, &*layout.bucket);
-            let (table, part) = (topic_prefix(layout, &partition.topic), name_prefix(partition));
-            let dead = dead_letter_prefix(layout, partition);
-            let look = async {
-                let any = store.any_object_with(bucket, &table, &part, KEYS_AT_MOST).await?;
-                let dead = store.any_object(bucket, &dead).await?;
-                Ok::<_, StoreError>(any.map(|any| !any && !dead))
-            };
-            // Without an answer it counts as lost, which stops and explains.
-            let empty = self.runtime.block_on(look).ok().flatten()?;
-            Some((partition.clone(), empty))
-        });
-        looked.collect()
-    }
-
-    /// Whether there is any object of these topics, each with its bucket and prefix.
-    async fn look_at(&self, prefixes: &[Prefix]) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
+        topics: &[(&Arc<str>, &Arc<Layout>)],
+    ) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
         let mut looks = JoinSet::new();
-        for (topic, (bucket, prefix)) in prefixes.iter().cloned() {
-            let store = self.store.clone();
-            looks.spawn_on(
-                async move { (topic, store.any_object(&bucket, &prefix).await) },
-                &self.runtime,
-            );
+        for (topic, layout) in topics {
+            let (store, topic, layout) =
+                (self.store.clone(), Arc::clone(topic), Arc::clone(layout));
+            let look = async move {
+                let any = any_landed(&store, &layout, &topic).await;
+                (topic, any)
+            };
+            looks.spawn_on(look, &self.runtime);
         }
         looks.join_all().await
     }
+
+    /// Up to where the bucket holds these very Kafka partitions, although it holds objects of
+    /// their topics; only of those where that can be told.
+    fn look_closer(
+        &self,
+        layouts: &Layouts,
+        topics: &BTreeMap<Arc<str>, BTreeSet<i32>>,
+        failed: &mut Failed,
+    ) -> BTreeMap<TopicPartition, BucketEnd> {
+        let mut found = BTreeMap::new();
+        for (topic, wanted) in topics {
+            let layout = &layouts[topic];
+            // Where the user insists on a start, it is worth a long look.
+            let at_most = match self.on_lost_offsets {
+                LostOffsetsPolicy::Start => {
+                    let place = format!("s3://{}/{}", layout.bucket, topic_prefix(layout, topic));
+                    tracing::info!("{topic}: looking through {place} for what has landed");
+                    usize::MAX
+                }
+                LostOffsetsPolicy::Error => KEYS_AT_MOST,
+            };
+            let look = bucket_ends(&self.store, layout, topic, wanted, at_most);
+            match self.runtime.block_on(look) {
+                Ok(ends) => found.extend(
+                    ends.into_iter()
+                        .flatten()
+                        .map(|(number, end)| (TopicPartition::new(Arc::clone(topic), number), end)),
+                ),
+                Err(error) => drop(failed.insert(topic.clone(), ResolveError(error.to_string()))),
+            }
+        }
+        found
+    }
 }
 
-/// A topic, with the bucket and the prefix of its table.
-type Prefix = (Arc<str>, (Arc<str>, String));
+type Layouts = BTreeMap<Arc<str>, Arc<Layout>>;
 type Facts = BTreeMap<TopicPartition, Result<TopicFacts, ResolveError>>;
 type Empty = BTreeMap<Arc<str>, bool>;
 type Failed = BTreeMap<Arc<str>, ResolveError>;
-
-/// Whether the group has no offset there.
-fn is_missing(facts: &Facts, at: &TopicPartition) -> bool {
-    let Some(Ok(facts)) = facts.get(at) else { return false };
-    facts.committed.get(&at.partition).is_none_or(|committed| committed.offset.is_none())
-}
-
-/// Whether the group has an offset of any Kafka partition of the topic.
-fn others_have_offsets(facts: &Facts, at: &TopicPartition) -> bool {
-    let Some(Ok(facts)) = facts.get(at) else { return false };
-    facts.committed.values().any(|committed| committed.offset.is_some())
-}

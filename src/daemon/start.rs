@@ -154,8 +154,10 @@ impl Lanes<'_> {
         let session = session().map_err(|error| DaemonError::Machine("no randomness", error))?;
         let (ends, clock) = (LogEnds::default(), Clock::start());
         let runtime = world.runtime.handle().clone();
-        let resolver = Resolver::start(self.edge.clone(), self.store.clone(), runtime.clone())
-            .map_err(machine)?;
+        let (edge, store) = (self.edge.clone(), self.store.clone());
+        let on_lost_offsets = world.settings.kafka.on_lost_offsets;
+        let resolver =
+            Resolver::start(edge, store, runtime.clone(), on_lost_offsets).map_err(machine)?;
         let uploads = Uploads::new(
             self.store.clone(),
             &world.settings.s3,

@@ -76,7 +76,7 @@ pub(super) fn topic_facts(
             log_start: bounds.start,
             log_end: bounds.end,
             prefix_empty: prefix_empty.get(&at.topic).copied(),
-            partition_empty: None,
+            bucket_end: None,
             compacted: compacted.get(&*at.topic).copied(),
         })
     };

@@ -255,7 +255,9 @@ impl Flight {
                 "name_taken",
                 format!(
                     "{} is taken and cannot be ours: {what}. Nothing was overwritten. Move that \
-                     object away or choose another layout.prefix, then restart",
+                     object away, then restart. Or give this sink a layout.prefix of its own, let \
+                     `kafka-s3-sink recover --drop-pins --apply` give up the batch that was begun, \
+                     and restart",
                     object.address
                 ),
             )),
@@ -307,11 +309,19 @@ impl Flight {
         let each = &mut self.tries[index];
         each.failures += 1;
         each.state = State::Waiting(backoff.after(now, each.failures, seed), next);
+        let mut message = error.message.clone();
+        if self.look_first && error.class == StoreErrorClass::Configuration {
+            // Today's settings may name another place, which must not mislead.
+            message.push_str(
+                "; it is for a batch that was begun under the layout of its pin: if its bucket is \
+                 gone for good, `kafka-s3-sink recover --drop-pins --apply` gives the batch up",
+            );
+        }
         let fault = Fault {
             operation: if next == Next::Put { operation } else { "head" },
             class: error.class,
             attempt: each.failures,
-            message: error.message.clone(),
+            message,
         };
         out.push(Action::Tell(self.batch.facts.from.clone(), Event::Failed(fault)));
     }

@@ -39,9 +39,15 @@ pub fn object_key(
     key
 }
 
-/// `<dead letter prefix>/<topic>/<topic>-<partition>-<first>.<extension>`.
+/// `<dead letter prefix>/<prefix>/<topic>/<topic>-<partition>-<first>.<extension>`.
 pub fn dead_letter_key(layout: &Layout, from: &TopicPartition, first: Offset) -> String {
-    format!("{}/{}/{}", layout.dead_letter_prefix, from.topic, file_name(layout, from, first))
+    format!("{}{}", dead_letter_root(layout, &from.topic), file_name(layout, from, first))
+}
+
+/// What every dead letter of a topic begins with; it ends with a slash. The table's own prefix is
+/// part of it, so that sinks with tables of their own never want the same name.
+pub fn dead_letter_root(layout: &Layout, topic: &str) -> String {
+    format!("{}/{}", layout.dead_letter_prefix, topic_prefix(layout, topic))
 }
 
 /// What every object of a topic's table begins with; it ends with a slash.
@@ -55,11 +61,6 @@ pub fn topic_prefix(layout: &Layout, topic: &str) -> String {
 /// What the last part of every key of a Kafka partition begins with.
 pub fn name_prefix(from: &TopicPartition) -> String {
     format!("{}-{}-", from.topic, from.partition)
-}
-
-/// What the keys of a Kafka partition's dead letters begin with.
-pub fn dead_letter_prefix(layout: &Layout, from: &TopicPartition) -> String {
-    format!("{}/{}/{}", layout.dead_letter_prefix, from.topic, name_prefix(from))
 }
 
 fn file_name(layout: &Layout, from: &TopicPartition, first: Offset) -> String {
@@ -81,7 +82,7 @@ mod tests {
         );
         assert_eq!(
             dead_letter_key(&sample(), &from, Offset(0)),
-            "dead-letters/orders/orders-3-00000000000000000000.json.gz"
+            "dead-letters/raw/orders/orders-3-00000000000000000000.json.gz"
         );
         let bare = Layout {
             prefix: "".into(),

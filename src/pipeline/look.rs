@@ -29,8 +29,8 @@ pub enum Outlook {
     Replays {
         /// What the pin says.
         range: OffsetRange,
-        /// Where the batch's objects belong.
-        bucket: Arc<str>,
+        /// What it was laid out by.
+        layout: Arc<Layout>,
     },
     /// Without an offset of ours.
     Begins {
@@ -56,7 +56,7 @@ pub fn outlook(
     match plan(at, facts, Policies { start, on_lost_offsets, on_out_of_range }) {
         Plan::Replay { mark, pin, .. } => Outlook::Replays {
             range: OffsetRange { base: mark.offset, end: pin.end },
-            bucket: Arc::clone(&pin.layout.bucket),
+            layout: Arc::clone(&pin.layout),
         },
         Plan::Continue { mark } => Outlook::Continues { from: mark.offset },
         Plan::Begin { from, how, lost, .. } => Outlook::Begins { from, how, lost },

@@ -10,28 +10,19 @@
 //! Fed by `cli` with the holdings of a bucket (gathered without a committed offset), the gaps as
 //! Kafka explains them, and what a run would be told.
 
+mod identity;
+
 use std::sync::Arc;
 
+pub use self::identity::{Identity, identify, last_batch};
+
 use super::audit::{Gap, GapKind, Holdings, KnownBatch};
-use super::layout::short_hash;
 use super::look::{Outlook, outlook};
-use super::metadata::BatchFacts;
 use super::pin::{Mark, Pin, encode_metadata};
 use crate::record::{
-    Layout, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, Record, StartPosition,
-    TopicFacts, TopicPartition,
+    Layout, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition, TopicFacts,
+    TopicPartition,
 };
-
-/// How the first record of the last batch compares with what Kafka has at its offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// It is the same.
-    Same,
-    /// It is another one, or none.
-    Other,
-    /// Kafka no longer has it.
-    Gone,
-}
 
 /// What the user insists on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +57,9 @@ pub struct LostCase<'a> {
     pub largest_fill: u64,
     /// What the user insists on.
     pub insists: Insistence,
+    /// Where the user gives up a batch that was begun: how many of its objects stand where it was
+    /// laid out, whose place may be another than today's.
+    pub begun_objects: Option<usize>,
 }
 
 /// What to do about a Kafka partition.
@@ -114,43 +108,16 @@ impl Position {
     }
 }
 
-/// The last batch that the bucket holds anything of.
-pub fn last_batch(holdings: &Holdings) -> Option<&BatchFacts> {
-    let whole = holdings.below.ranges().next_back().map(|covered| &covered.last);
-    let parts = holdings.incomplete.iter().map(|batch| &batch.facts);
-    whole.into_iter().chain(parts).max_by_key(|facts| facts.range.end)
-}
-
-/// Compares the first record of a batch with what Kafka has at its offset.
-pub fn identify(
-    batch: &BatchFacts,
-    found: Option<&Record<'_>>,
-    compacted: Option<bool>,
-) -> Identity {
-    let first = &batch.first;
-    let is_same = |record: &Record<'_>| {
-        record.offset == first.offset
-            && record.timestamp == first.timestamp
-            && short_hash(record.value.unwrap_or(b"")) == first.hash
-    };
-    match found {
-        // A replay after retention did not have the record either.
-        _ if first.hash.is_empty() => Identity::Gone,
-        Some(record) if is_same(record) => Identity::Same,
-        None if compacted != Some(false) => Identity::Gone,
-        _ => Identity::Other,
-    }
-}
-
 /// Decides.
 pub fn recovery(case: &LostCase<'_>) -> Recovery {
     let (start, range) = (StartPosition::Earliest, OutOfRangePolicy::Stop);
     let is_empty = case.holdings.below.is_empty() && case.holdings.incomplete.is_empty();
     match outlook(case.at, case.facts, start, LostOffsetsPolicy::Error, range) {
         Outlook::Continues { from } => Recovery::Stands { at: from, pinned_to: None },
-        Outlook::Replays { range, .. } => {
-            Recovery::Stands { at: range.base, pinned_to: Some(range.end) }
-        }
+        Outlook::Replays { range, layout } => match case.begun_objects {
+            None => Recovery::Stands { at: range.base, pinned_to: Some(range.end) },
+            Some(objects) => given_up(range, &layout, objects),
+        },
         Outlook::Begins { how, .. } if is_empty => Recovery::Begins(how.to_owned()),
         Outlook::Stops(reason) if !matches!(reason.code, "lost_offsets" | "damaged_pin") => {
             Recovery::Refused(reason.text)
@@ -158,6 +125,23 @@ pub fn recovery(case: &LostCase<'_>) -> Recovery {
         _ if is_empty => case.without_objects(),
         _ => case.verified().unwrap_or_else(|| case.position()),
     }
+}
+
+/// A batch that was begun may be given up as long as nothing of it was put.
+fn given_up(range: OffsetRange, layout: &Layout, objects: usize) -> Recovery {
+    if objects > 0 {
+        return Recovery::Refused(format!(
+            "the batch {range} that was begun cannot be given up, for {objects} of its objects \
+             stand in the bucket {}: it must be finished there, or they must be moved away",
+            layout.bucket
+        ));
+    }
+    Recovery::Commit(Position {
+        offset: range.base,
+        pin: None,
+        why: format!("the batch {range} that was begun, and of which nothing was put, is given up"),
+        notes: Vec::new(),
+    })
 }
 
 /// What is missing, in the place where it is.

@@ -4,7 +4,7 @@
 
 use super::action::StopReason;
 use super::decode::InvalidReason;
-use crate::record::{Offset, OffsetRange, TopicPartition};
+use crate::record::{BucketEnd, Offset, OffsetRange, TopicPartition};
 
 pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
     let what = match offset {
@@ -25,8 +25,40 @@ pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopR
              `kafka-s3-sink recover` computes from the bucket where to go on, a batch that was \
              begun included, shows it, and commits it with --apply. To go on from the offset that \
              is there instead, else from kafka.start, set kafka.on_lost_offsets = \"start\" and \
-             restart: where the store honours conditional puts and the layout is the same, batches \
-             that are in the bucket are recognised and not put again"
+             restart: that is followed where the bucket holds nothing of this Kafka partition from \
+             there on"
+        ),
+    )
+}
+
+/// What `on_lost_offsets = "start"` asks for would put records again.
+pub(super) fn would_double(
+    at: &TopicPartition,
+    from: Offset,
+    bucket: Option<&BucketEnd>,
+) -> StopReason {
+    let (seen, ways) = match bucket {
+        Some(BucketEnd::At(end)) => (
+            format!("the bucket holds its records up to offset {end}"),
+            format!(
+                "; to go on behind them, set the group's offset to {end} \
+                 (kafka-consumer-groups.sh --reset-offsets --to-offset {end})"
+            ),
+        ),
+        Some(BucketEnd::Unclear(why)) => (
+            format!("up to where the bucket holds its records cannot be told: {why}"),
+            String::new(),
+        ),
+        _ => ("what the bucket holds of it was not seen".to_owned(), String::new()),
+    };
+    StopReason::new(
+        "lost_offsets",
+        format!(
+            "{at}: kafka.on_lost_offsets = \"start\" would go on at offset {from}, and {seen}. \
+             Records that stand there would be put once more, so nothing is read. \
+             `kafka-s3-sink recover` computes from the bucket where to go on, shows it, and \
+             commits it with --apply{ways}; to begin at {from} all the same, move the objects away \
+             or choose another layout.prefix, then restart"
         ),
     )
 }

@@ -63,11 +63,22 @@ pub struct TopicFacts {
     /// Whether the bucket held nothing of the topic, looked at **before** the offsets were
     /// fetched; `None` if nobody looked, which is so when every offset was there.
     pub prefix_empty: Option<bool>,
-    /// Whether the bucket held nothing of this very Kafka partition, looked at likewise; `None` if
-    /// nobody looked, or there was too much to look through.
-    pub partition_empty: Option<bool>,
+    /// Up to where the bucket held this very Kafka partition, looked at likewise; `None` if nobody
+    /// looked, or there was too much to look through.
+    pub bucket_end: Option<BucketEnd>,
     /// Whether the topic is compacted (`cleanup.policy`), where that is known.
     pub compacted: Option<bool>,
+}
+
+/// Up to where a bucket holds a Kafka partition, under the layout in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BucketEnd {
+    /// It holds nothing of it.
+    Nothing,
+    /// Its last batch ends there.
+    At(Offset),
+    /// Its last object does not say where its batch ends: this is why.
+    Unclear(Arc<str>),
 }
 
 /// Why the facts of a topic could not be had; all of these are tried again.

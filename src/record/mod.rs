@@ -9,7 +9,7 @@ mod object;
 mod policy;
 
 pub use commit::{
-    CommitError, CommitRequest, Committed, CommittedOffsets, ResolveError, TopicFacts,
+    BucketEnd, CommitError, CommitRequest, Committed, CommittedOffsets, ResolveError, TopicFacts,
 };
 pub use defect::Defect;
 pub use object::{

@@ -201,6 +201,11 @@ impl Failure {
         self.cause.status() == Some(404) && !self.cause.is_code(&["NoSuchBucket"])
     }
 
+    /// Whether it is a 404, of a key or of a bucket.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.cause.status() == Some(404)
+    }
+
     /// Whether another try may help soon.
     pub(super) fn is_retry(&self) -> bool {
         self.error.class == StoreErrorClass::Retry

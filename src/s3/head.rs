@@ -54,33 +54,6 @@ impl Store {
         Ok(!answer.contents().is_empty())
     }
 
-    /// Whether any key below `prefix` holds `part`; `None` if that is not known after looking at
-    /// `at_most` keys.
-    pub async fn any_object_with(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        part: &str,
-        at_most: usize,
-    ) -> Result<Option<bool>, StoreError> {
-        let (mut seen, mut next) = (0, None);
-        loop {
-            let page = self.list_page(bucket, prefix, false, next).await?;
-            let holds = |key: &str| key.get(prefix.len()..).is_some_and(|rest| rest.contains(part));
-            if page.objects.iter().any(|object| holds(&object.key)) {
-                return Ok(Some(true));
-            }
-            seen += page.objects.len();
-            next = page.next;
-            if next.is_none() {
-                return Ok(Some(false));
-            }
-            if seen >= at_most {
-                return Ok(None);
-            }
-        }
-    }
-
     /// Deletes an object; none of that name is fine.
     pub async fn delete(&self, address: &ObjectAddress) -> Result<(), StoreError> {
         let asked = Asked::new("DeleteObject", "s3:DeleteObject", address);
@@ -95,6 +68,14 @@ impl Store {
         let head = self.client().head_bucket().bucket(bucket);
         self.send(&asked, self.limit(0), head.send()).await?;
         Ok(())
+    }
+
+    /// Whether the store says that there is no bucket of that name.
+    pub async fn is_gone(&self, bucket: &str) -> bool {
+        let asked = Asked::new("HeadBucket", "s3:ListBucket", format!("s3://{bucket}"));
+        let head = self.client().head_bucket().bucket(bucket);
+        let answer = self.send(&asked, self.limit(0), head.send()).await;
+        answer.is_err_and(|failure| failure.is_nowhere())
     }
 
     /// How far this machine's clock is ahead of the store's, to about a second. Any answer will

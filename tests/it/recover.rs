@@ -11,13 +11,13 @@ use crate::support::sink::{Sink, SinkConfig};
 use crate::support::workdir::WorkDir;
 
 /// What `recover` printed, and its exit code.
-struct Recovered {
-    code: i32,
-    text: String,
+pub(crate) struct Recovered {
+    pub(crate) code: i32,
+    pub(crate) text: String,
 }
 
 impl Recovered {
-    fn of(config: &SinkConfig, args: &[&str]) -> Self {
+    pub(crate) fn of(config: &SinkConfig, args: &[&str]) -> Self {
         let cache = WorkDir::new("recover-cache");
         let cache = ["--cache", cache.path().to_str().expect("a path")];
         let args: Vec<&str> = ["recover"].iter().chain(args).chain(&cache).copied().collect();
@@ -27,7 +27,7 @@ impl Recovered {
     }
 
     #[track_caller]
-    fn says(&self, code: i32, words: &[&str]) {
+    pub(crate) fn says(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, code, "{}", self.text);
         for word in words {
             assert!(self.text.contains(word), "no {word:?} in:\n{}", self.text);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use kafka_s3_sink::daemon::driver::LaneInput;
-use kafka_s3_sink::pipeline::{name_prefix, topic_prefix};
+use kafka_s3_sink::pipeline::{dead_letter_root, name_prefix, topic_prefix};
 use kafka_s3_sink::record::{
-    CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
+    BucketEnd, CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
 };
 
 use crate::group::SESSION_MS;
@@ -218,11 +218,10 @@ impl World {
         if inquiry.asked && inquiry.looked.is_none() {
             let prefix = topic_prefix(&inquiry.layout, &inquiry.at.topic);
             let name = format!("/{}", name_prefix(&inquiry.at));
-            let looked = Looked {
-                topic_empty: !self.oracle.has_any(&prefix, ""),
-                partition_empty: !self.oracle.has_any(&prefix, &name)
-                    && !self.oracle.has_any("dead/", &name),
-            };
+            let dead = dead_letter_root(&inquiry.layout, &inquiry.at.topic);
+            let has_any =
+                |part: &str| [&prefix, &dead].iter().any(|root| self.oracle.has_any(root, part));
+            let looked = Looked { topic_empty: !has_any(""), partition_empty: !has_any(&name) };
             self.inquiries[index].looked = Some(looked);
             return;
         }
@@ -261,7 +260,7 @@ impl World {
             log_start: Offset(log.start),
             log_end: Offset(log.readable_end(self.now)),
             prefix_empty: looked.map(|it| it.topic_empty),
-            partition_empty: looked.map(|it| it.partition_empty),
+            bucket_end: looked.filter(|it| it.partition_empty).map(|_| BucketEnd::Nothing),
             compacted: None,
         }
     }

@@ -335,7 +335,7 @@ mod tests {
         let report = of(vec![partition(0, vec![gap]), partition(11, Vec::new())]);
         assert_eq!(report.exit_code(), 6);
         let wanted = "\
-orders  s3://lake/raw/orders/  dead letters s3://lake/dead/orders/
+orders  s3://lake/raw/orders/  dead letters s3://lake/dead/raw/orders/
         Kafka partition  covered          records  objects   stored  committed
   BAD   0                [0, 12345678)  1,234,567      120  3.0 MiB  12345678
   note  11               [0, 12345678)  1,234,567      120  3.0 MiB  12345678

@@ -1,11 +1,13 @@
 //! The store: bucket, put, conditional put, HEAD, LIST, delete, clock.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::report::{Report, Verdict};
 use super::{EmptyPrefixes, Topic, words};
 use crate::config::Settings;
-use crate::daemon::probe_key;
+use crate::daemon::{any_landed, probe_key};
 use crate::pipeline::topic_prefix;
 use crate::record::{Layout, ObjectAddress, StoreError, StoreErrorClass};
 use crate::s3::{ConditionalPut, Store};
@@ -139,18 +141,17 @@ impl Trial<'_> {
         self.report.ok("HEAD", format!("allowed below {roots}"));
     }
 
-    /// One LIST of one key tells a first start from offsets that were lost.
+    /// A LIST of one key in each root tells a first start from offsets that were lost.
     async fn list(&mut self) -> EmptyPrefixes {
         let mut empty = EmptyPrefixes::new();
         let nobodys = [("kafka-s3-sink", self.layout())];
-        let topics = self.topics.iter().map(|topic| (topic.name.as_str(), &*topic.policy.layout));
+        let topics = self.topics.iter().map(|topic| (topic.name.as_str(), &topic.policy.layout));
         let mut asked: Vec<_> = topics.collect();
         if asked.is_empty() {
             asked.extend(nobodys);
         }
         for (topic, layout) in asked {
-            let prefix = topic_prefix(layout, topic);
-            match self.store.any_object(&layout.bucket, &prefix).await {
+            match any_landed(&self.store, layout, topic).await {
                 Ok(any) => empty.insert(topic.to_owned(), !any),
                 Err(error) => {
                     self.failed("LIST", &error);
@@ -195,7 +196,7 @@ impl Trial<'_> {
         }
     }
 
-    fn layout(&self) -> &Layout {
+    fn layout(&self) -> &Arc<Layout> {
         &self.settings.topics.default.layout
     }
 
@@ -221,7 +222,7 @@ fn skip(report: &mut Report, what: &[&str], needs: &str) {
 }
 
 /// Whether a person must mend it, or a server may just be away.
-fn fault(error: &StoreError) -> Verdict {
+pub(super) fn fault(error: &StoreError) -> Verdict {
     match error.class {
         StoreErrorClass::Configuration | StoreErrorClass::Full => Verdict::Mend,
         // To a run they may come any moment; here they are missing.
@@ -231,7 +232,7 @@ fn fault(error: &StoreError) -> Verdict {
 }
 
 /// The message without what only a run does.
-fn said(error: &StoreError) -> String {
+pub(super) fn said(error: &StoreError) -> String {
     ["it is tried again with fresh credentials", "it is tried again"]
         .iter()
         .fold(error.message.clone(), |text, words| text.replace(words, ""))

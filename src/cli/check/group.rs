@@ -1,20 +1,25 @@
 //! Where the group stands, and what a run would make of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
 
 use super::cluster::{Cluster, Topic, fault};
+use super::held::Held;
 use super::report::{Report, Verdict};
 use super::{EmptyPrefixes, words};
 use crate::config::Settings;
 use crate::kafka::KafkaError;
 use crate::pipeline::{self, Outlook};
-use crate::record::{Offset, TopicFacts, TopicPartition};
+use crate::record::{Layout, Offset, TopicFacts, TopicPartition};
 
 /// Where the group stands, topic by topic, and what a run would make of it.
 pub(super) fn check(
     cluster: &Cluster,
     settings: &Settings,
     empty: &EmptyPrefixes,
+    runtime: &Runtime,
     report: &mut Report,
 ) {
     if cluster.topics.is_empty() {
@@ -26,8 +31,12 @@ pub(super) fn check(
     for topic in &cluster.topics {
         let of_topic = topic.partitions().into_iter();
         let answers = of_topic.filter_map(|at| Some((at.partition, facts.remove(&at)?)));
-        match answers.map(|(number, facts)| Ok((number, facts?))).collect() {
-            Ok(facts) => standing(topic, settings, &facts, report),
+        match answers.map(|(number, facts)| Ok((number, facts?))).collect::<Result<_, _>>() {
+            Ok(mut facts) => {
+                let held = Held { runtime, settings, topic };
+                held.add_ends(&mut facts, report);
+                held.look_at_pinned(&standing(topic, settings, &facts, report), report);
+            }
             Err::<_, KafkaError>(error) => {
                 let group = &settings.kafka.group_id;
                 let text = format!(
@@ -40,12 +49,14 @@ pub(super) fn check(
     }
 }
 
+/// Says where a topic stands; what batches that were begun for another place were laid out by
+/// comes back.
 fn standing(
     topic: &Topic,
     settings: &Settings,
     facts: &BTreeMap<i32, TopicFacts>,
     report: &mut Report,
-) {
+) -> Vec<Arc<Layout>> {
     let kafka = &settings.kafka;
     let without_offset =
         |facts: &TopicFacts| facts.committed.values().any(|it| it.offset.is_none());
@@ -53,7 +64,8 @@ fn standing(
     if blind {
         let text = "some Kafka partitions have no offset; whether this is a first start cannot be \
                     told without a LIST of the bucket";
-        return report.skip("group", format!("{}: {text}", topic.name));
+        report.skip("group", format!("{}: {text}", topic.name));
+        return Vec::new();
     }
     let (lost, range) = (kafka.on_lost_offsets, kafka.on_offset_out_of_range);
     let mut outlooks = Vec::new();
@@ -66,6 +78,21 @@ fn standing(
         let named = if verdict == Verdict::Mend { text } else { format!("{}: {text}", topic.name) };
         report.say(verdict, "group", named);
     }
+    elsewhere(&outlooks, &topic.policy.layout)
+}
+
+/// The layouts of batches that were begun for another place, each once.
+fn elsewhere(outlooks: &[(&TopicFacts, Outlook)], today: &Layout) -> Vec<Arc<Layout>> {
+    let mut layouts: Vec<Arc<Layout>> = Vec::new();
+    for (_, outlook) in outlooks {
+        if let Outlook::Replays { layout, .. } = outlook
+            && (&layout.bucket, &layout.prefix) != (&today.bucket, &today.prefix)
+            && !layouts.contains(layout)
+        {
+            layouts.push(Arc::clone(layout));
+        }
+    }
+    layouts
 }
 
 /// One way to begin, and how many Kafka partitions go it.
@@ -127,11 +154,12 @@ fn way(outlook: &Outlook, bucket: &str) -> (Verdict, String, String, Option<Offs
             let text = format!("begins {how}: {} offsets are lost", words::count(lost.len()));
             alike(Verdict::Warn, text, *from)
         }
-        Outlook::Replays { range, bucket: pinned } if **pinned == *bucket => {
+        Outlook::Replays { range, layout } if *layout.bucket == *bucket => {
             let text = "finishes a batch that was begun, then continues";
             alike(Verdict::Ok, text.to_owned(), range.base)
         }
-        Outlook::Replays { range, bucket: pinned } => {
+        Outlook::Replays { range, layout } => {
+            let pinned = &layout.bucket;
             let text = format!(
                 "first finishes a batch that was begun for the bucket {pinned}, which must be \
                  within reach until then"
@@ -154,7 +182,7 @@ mod tests {
             log_start: Offset(0),
             log_end: Offset(log_end),
             prefix_empty: None,
-            partition_empty: None,
+            bucket_end: None,
             compacted: None,
         }
     }
@@ -172,7 +200,11 @@ mod tests {
     fn a_pin_for_another_bucket_is_told() {
         let facts = facts(10);
         let range = OffsetRange { base: Offset(0), end: Offset(5) };
-        let pinned = (&facts, Outlook::Replays { range, bucket: "old".into() });
+        let text = "[kafka]\nbootstrap_servers = \"b:9092\"\ntopics = [\"t\"]\n\
+                    group_id = \"g\"\n[s3]\nbucket = \"old\"\n";
+        let settings = crate::config::load_str("x.toml", text, std::iter::empty()).expect("sound");
+        let layout = settings.topics.default.layout.clone();
+        let pinned = (&facts, Outlook::Replays { range, layout });
         let same = summed(std::slice::from_ref(&pinned), "old");
         let other = summed(&[pinned], "new");
         assert_eq!((same[0].0, other[0].0), (Verdict::Ok, Verdict::Warn));

@@ -72,7 +72,8 @@ pub(super) const KAFKA: SectionSpec = SectionSpec {
             fallback: Fallback::Value(r#""error""#),
             doc: "Where the group's offsets expired, were deleted or were set by hand: \"error\" \
                   stops that Kafka partition and explains (`recover` computes from the bucket where \
-                  to go on), \"start\" goes on from the offset that is there, else from `start`.",
+                  to go on), \"start\" goes on from the offset that is there, else from `start`, but \
+                  only where the bucket holds nothing of it from there on.",
         },
         KeySpec {
             path: "kafka.on_offset_out_of_range",

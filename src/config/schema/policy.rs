@@ -64,8 +64,9 @@ pub(super) const LAYOUT: SectionSpec = SectionSpec {
             path: "layout.dead_letter_prefix",
             kind: Kind::Text(rules::dead_letter_prefix),
             fallback: Fallback::Value(r#""dead-letters""#),
-            doc: "The first part of the dead letters' keys. It must lie outside every table, for \
-                  Athena would read what lies inside.",
+            doc: "The first part of the dead letters' keys; the table's prefix and the topic come \
+                  behind it. It must lie outside every table, for Athena would read what lies \
+                  inside.",
         },
     ],
 };

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::super::key::{dead_letter_key, extension, object_key, topic_prefix};
+use super::super::key::{dead_letter_key, dead_letter_root, extension, object_key, topic_prefix};
 use crate::record::{Compression, Layout, ObjectAddress, Offset, TopicPartition};
 
 const CODECS: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::None];
@@ -48,7 +48,7 @@ impl Roots {
             topic: topic.into(),
             layout: Arc::clone(layout),
             table: topic_prefix(layout, topic),
-            dead_letters: format!("{}/{topic}/", layout.dead_letter_prefix),
+            dead_letters: dead_letter_root(layout, topic),
         }
     }
 
@@ -191,13 +191,15 @@ mod tests {
             format!("raw/t/dt=x/{name}.bak"),
             format!("raw/t/dt/{name}"),
             format!("raw/t//{name}"),
-            format!("dead-letters/t/dt=x/{name}"),
+            format!("dead-letters/raw/t/dt=x/{name}"),
             format!("raw/t/u-0-{}", &name[4..]),
             "raw/t/t-0-99999999999999999999.json".to_owned(),
         ] {
             assert!(matches!(roots.read(&foreign), Err(Stranger::Foreign(_))), "{foreign}");
         }
         assert!(roots.read(&format!("raw/t/{name}")).is_ok_and(|it| it.path == Some("".into())));
-        assert!(roots.read(&format!("dead-letters/t/{name}")).is_ok_and(|it| it.path.is_none()));
+        assert!(
+            roots.read(&format!("dead-letters/raw/t/{name}")).is_ok_and(|it| it.path.is_none())
+        );
     }
 }

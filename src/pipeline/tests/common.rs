@@ -6,7 +6,7 @@ use super::super::layout::tests::sample;
 use super::super::rotate::tests::policy as rotation;
 use super::super::{Event, Metadata, RotationReason, decode_metadata};
 use super::world::{Dice, Member, World};
-use crate::record::{Layout, RecordPolicy, RotationPolicy};
+use crate::record::{BucketEnd, Layout, Offset, RecordPolicy, RotationPolicy};
 
 pub(super) fn policy_of(layout: Layout) -> RecordPolicy {
     let rotation = RotationPolicy {
@@ -53,6 +53,12 @@ pub(super) fn world(records: i64) -> World {
     let mut world = World::new(1);
     (0..records).for_each(|_| world.append(0));
     world
+}
+
+/// Up to where the store holds the one Kafka partition.
+pub(super) fn bucket_end(world: &World) -> BucketEnd {
+    let ends = world.store.values().filter_map(|stored| stored.metadata["end"].parse().ok());
+    ends.max().map_or(BucketEnd::Nothing, |end| BucketEnd::At(Offset(end)))
 }
 
 /// Steps until `done`; the world must get there.

@@ -73,7 +73,7 @@ fn dead_letters_and_tombstones_stand_in_the_batch_that_read_them() {
     let mut member = world.start(&policy_of(layout));
     world.settle(&mut member);
     assert_eq!(world.position(), 3);
-    let dead = &world.store["dead-letters/t/t-0-00000000000000000000.json.gz"];
+    let dead = &world.store["dead-letters/raw/t/t-0-00000000000000000000.json.gz"];
     assert_eq!(text(&dead.bytes).lines().count(), 2);
     assert_eq!(dead.metadata["objects"], "2");
     let line = &world.store["raw/t/dt=2023-11-14/hour=23/t-0-00000000000000000000.json.gz"];

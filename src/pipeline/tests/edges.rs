@@ -57,13 +57,14 @@ fn a_batch_that_another_member_won_is_adopted() {
 fn a_name_taken_by_something_else_stops_and_overwrites_nothing() {
     let mut world = world(12);
     let mut winner = world.start(&policy());
+    until(&mut world, &mut winner, |world, _| world.committed.offset.is_some());
+    let begun = world.committed.clone();
     world.settle(&mut winner);
     let bytes: Vec<_> = world.store.values().map(|stored| stored.bytes.clone()).collect();
     for stored in world.store.values_mut() {
         stored.metadata.insert("group".into(), "another".into());
     }
-    world.committed = crate::record::Committed::default();
-    world.lost_offsets = LostOffsetsPolicy::Start;
+    world.committed = begun;
     let mut member = world.start(&policy());
     until(&mut world, &mut member, |_, member| member.stopped().is_some());
     assert_eq!(code(&member), "name_taken");
@@ -80,12 +81,22 @@ fn lost_offsets_are_no_first_start() {
     let mut member = world.start(&policy());
     until(&mut world, &mut member, |_, member| member.stopped().is_some());
     assert_eq!(code(&member), "lost_offsets");
-    // With `start` everything is read again and adopted, not doubled.
+    // With `start` too, as long as the bucket holds something from there on.
     world.lost_offsets = LostOffsetsPolicy::Start;
+    for from in [None, Some(5), Some(11)] {
+        world.committed.offset = from.map(crate::record::Offset);
+        let mut member = world.start(&policy());
+        until(&mut world, &mut member, |_, member| member.stopped().is_some());
+        assert_eq!(code(&member), "lost_offsets");
+        let text = &member.stopped().unwrap().text;
+        assert!(text.contains("up to offset 12") && text.contains("recover"), "{text}");
+    }
+    world.committed.offset = Some(crate::record::Offset(12));
+    (0..5).for_each(|_| world.append(0));
     let mut member = world.start(&policy());
     world.settle(&mut member);
     world.check();
-    assert_eq!(world.position(), 12);
+    assert_eq!(world.position(), 17);
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn recovered_as(
         new_pin_id: "fresh",
         largest_fill: 8,
         insists,
+        begun_objects: None,
     })
 }
 
@@ -74,7 +75,7 @@ fn facts(world: &World, holdings: &Holdings) -> TopicFacts {
         log_start: Offset(world.log_start),
         log_end: Offset(world.log_end),
         prefix_empty: Some(holdings.objects == 0),
-        partition_empty: None,
+        bucket_end: None,
         compacted: None,
     }
 }
@@ -251,10 +252,9 @@ fn another_layout_finishes_no_batch_that_was_begun() {
 #[test]
 fn a_group_that_stands_is_left_alone() {
     let mut world = landed();
+    let found = position(recovered(&world, &sample(), Insistence::default()));
+    commit(&mut world, &found);
     let mut member = world.start(&policy());
-    world.lost_offsets = crate::record::LostOffsetsPolicy::Start;
-    drop(member);
-    member = world.start(&policy());
     world.settle(&mut member);
     let stands = recovered(&world, &sample(), Insistence::default());
     assert_eq!(stands, Recovery::Stands { at: Offset(30), pinned_to: None });

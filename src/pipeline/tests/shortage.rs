@@ -89,7 +89,7 @@ impl Driven {
                         log_start: Offset(0),
                         log_end: Offset(END),
                         prefix_empty: None,
-                        partition_empty: None,
+                        bucket_end: None,
                         compacted: None,
                     };
                     self.sink.handle_facts(NOW, &partition, EPOCH, Ok(facts));

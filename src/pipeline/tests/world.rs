@@ -5,7 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Action, Event, Moment, Sink, SinkSettings, StopReason, Ticket, topic_prefix};
+use super::super::{Action, Event, Moment, Sink, SinkSettings, StopReason, Ticket};
+use super::common::bucket_end;
 use crate::record::{
     CommitError, CommitRequest, Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders,
     ObjectMetadata, Offset, OutOfRangePolicy, PutOutcome, PutRequest, Record, RecordPolicy,
@@ -331,17 +332,14 @@ impl World {
     }
 
     fn facts(&self) -> TopicFacts {
-        let layout = super::super::layout::tests::sample();
-        let prefix = topic_prefix(&layout, &self.at.topic);
-        let empty = !self.store.keys().any(|key| key.starts_with(&prefix));
         TopicFacts {
             topic_id: self.topic_id.clone(),
             cluster_id: "".into(),
             committed: Arc::new(BTreeMap::from([(0, self.committed.clone())])),
             log_start: Offset(self.log_start),
             log_end: Offset(self.log_end),
-            prefix_empty: Some(empty),
-            partition_empty: None,
+            prefix_empty: Some(self.store.is_empty()),
+            bucket_end: Some(bucket_end(self)),
             compacted: None,
         }
     }

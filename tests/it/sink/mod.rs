@@ -6,6 +6,7 @@ mod basics;
 mod crash;
 mod gaps;
 mod group;
+mod insists;
 mod memory;
 mod outage;
 mod rebalance;

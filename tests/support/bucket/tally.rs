@@ -28,7 +28,7 @@ impl Reading {
         Self {
             topic: topic.to_owned(),
             table: format!("raw/{topic}/"),
-            dead_letters: format!("dead-letters/{topic}/"),
+            dead_letters: format!("dead-letters/raw/{topic}/"),
         }
     }
 }

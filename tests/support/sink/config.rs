@@ -57,7 +57,7 @@ impl SinkConfig {
         self
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.text.clone().unwrap_or_else(|| self.table.to_string())
     }
 

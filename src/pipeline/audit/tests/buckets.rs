@@ -198,7 +198,7 @@ fn a_copy_under_another_name_is_told() {
 
     let mut dead = bucket(5);
     let mut copy = dead[4].clone();
-    copy.key = "dead-letters/t/t-1-00000000000000000020.json.gz".into();
+    copy.key = "dead-letters/raw/t/t-1-00000000000000000020.json.gz".into();
     dead.push(copy);
     let report = plain(&dead, 50);
     assert_eq!((report.doubled.count, report.incomplete.len()), (1, 0));
