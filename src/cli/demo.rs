@@ -151,9 +151,11 @@ impl Sink {
             .arg("--config")
             .arg(&config)
             .args(arguments)
+            // What is set for another sink must not decide what is shown.
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| !is_setting(name)))
             .env("AWS_ACCESS_KEY_ID", "demo")
             .env("AWS_SECRET_ACCESS_KEY", "demo-secret")
-            .env_remove("AWS_SESSION_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log)?)
@@ -280,4 +282,10 @@ fn report(begun: Instant, parts: &Parts, produced: &Produced) -> anyhow::Result<
 
 fn say(begun: Instant, what: &str) {
     println!("{:5.1} s  {what}", begun.elapsed().as_secs_f64());
+}
+
+/// Whether a variable is read by the sink, or by the SDK in it.
+fn is_setting(name: &std::ffi::OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    [&b"KAFKA_S3_SINK_"[..], b"AWS_", b"RUST_LOG"].iter().any(|prefix| name.starts_with(prefix))
 }

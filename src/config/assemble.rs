@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::Machine;
-use super::rules::layout::start_of_day;
+use super::rules::layout::{field_of, start_of_day};
 use super::schema::MIN_MEMORY;
 use super::settings::{
     Assignor, GroupProtocol, HttpSettings, KafkaSettings, LogFormat, LogSettings, MemorySettings,
@@ -143,10 +143,11 @@ fn layout(values: &Values) -> Layout {
 }
 
 fn hive_key(text: &str) -> HiveKey {
-    match text {
-        "dt" => HiveKey::Dt,
-        "hour" => HiveKey::Hour,
-        field => HiveKey::Field(field.trim_start_matches("field:").to_owned()),
+    match (text, field_of(text)) {
+        (_, Some((key, name))) => HiveKey::Field { name: name.to_owned(), key },
+        ("hour", None) => HiveKey::Hour,
+        // There is no other, by the rules.
+        (_, None) => HiveKey::Dt,
     }
 }
 

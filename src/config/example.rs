@@ -12,7 +12,7 @@ const HEAD: &str = "\
 #
 # Each key can also be set by an environment variable, which wins over the file:
 # KAFKA_S3_SINK__SECTION__KEY, for example KAFKA_S3_SINK__S3__BUCKET=lake. Lists are separated by
-# commas there.
+# commas there, or written as in JSON where they hold some.
 #
 # Durations are written like \"5m\", \"90s\", \"1h30m\", \"500ms\"; sizes like \"64MiB\" (powers of 1024),
 # \"10MB\" (powers of 1000) or as a number of bytes.
@@ -41,7 +41,7 @@ const TOPIC: &str = "
 #[topic.\"orders\".rotation]
 #max_age = \"1m\"
 #[topic.\"orders\".layout]
-#partition_by = [\"field:country\", \"dt\"]
+#partition_by = [\"region=field:country\", \"dt\"]
 #[topic.\"orders\".records]
 #envelope = \"fields\"
 ";

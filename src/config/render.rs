@@ -189,7 +189,10 @@ fn hive_key(key: &HiveKey) -> String {
     match key {
         HiveKey::Dt => quoted("dt"),
         HiveKey::Hour => quoted("hour"),
-        HiveKey::Field(name) => quoted(&format!("field:{name}")),
+        HiveKey::Field { name, key } if name.to_ascii_lowercase() == *key => {
+            quoted(&format!("field:{name}"))
+        }
+        HiveKey::Field { name, key } => quoted(&format!("{key}=field:{name}")),
     }
 }
 

@@ -130,10 +130,16 @@ fn duration(duration: Duration, min: Duration, max: Duration) -> Result<Parsed, 
     Err(format!("{got} is not between {min} and {max}"))
 }
 
-/// The elements of a list; in the environment they are separated by commas.
+/// The elements of a list; in the environment they are separated by commas, or a list in JSON
+/// where they hold some.
 fn list(key: &KeySpec, value: &Value, from_env: bool) -> Result<Vec<String>, String> {
     match &value.kind {
         ValueKind::String(text) if from_env && text.trim().is_empty() => Ok(Vec::new()),
+        ValueKind::String(text) if from_env && text.trim().starts_with('[') => {
+            serde_json::from_str(text).map_err(|_| {
+                "begins with [ and is no list of texts in JSON, such as [\"a\", \"b\"]".to_owned()
+            })
+        }
         ValueKind::String(text) if from_env => {
             Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr2, memmem};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The member that the envelope adds.
@@ -87,6 +88,32 @@ pub(super) fn has_envelope_member(line: &[u8]) -> bool {
     suspicious && top_level_members(line, |name| name == ENVELOPE_MEMBER)
 }
 
+/// A member's name as bytes: one that is half of a surrogate pair (`"\ud800"`) is JSON, but no
+/// text, and must not keep us from the others.
+pub(super) struct Name<'de>(pub(super) Cow<'de, [u8]>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(parser: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(bytes)))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(bytes.to_vec())))
+            }
+        }
+        parser.deserialize_bytes(Bytes)
+    }
+}
+
 /// Whether `wanted` holds for a name of a top-level member of the object.
 pub(super) fn top_level_members(line: &[u8], wanted: impl Fn(&str) -> bool) -> bool {
     struct Names<F>(F);
@@ -99,8 +126,8 @@ pub(super) fn top_level_members(line: &[u8], wanted: impl Fn(&str) -> bool) -> b
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
             let mut found = false;
-            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                found |= (self.0)(&name);
+            while let Some(Name(name)) = map.next_key()? {
+                found |= std::str::from_utf8(&name).is_ok_and(&self.0);
                 map.next_value::<IgnoredAny>()?;
             }
             Ok(found)
@@ -150,6 +177,13 @@ mod tests {
     fn deep_nesting_is_no_stack_overflow() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(line(&deep), deep);
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_no_other() {
+        let odd = br#"{"\ud800":1,"\udc00x":{},"_kafka":2}"#;
+        assert!(decode(odd, 64).is_ok() && has_envelope_member(odd));
+        assert!(!has_envelope_member(br#"{"\ud800":1,"a":2}"#));
     }
 
     #[test]

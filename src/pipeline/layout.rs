@@ -110,7 +110,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_layout_survives_its_compact_form() {
-        let layout = Layout { partition_by: vec![HiveKey::Field("Country".into())], ..sample() };
+        let layout = Layout {
+            partition_by: vec![HiveKey::Field { name: "Country".into(), key: "region".into() }],
+            ..sample()
+        };
         let text = serde_json::to_string(&CompactLayout::from(&layout)).unwrap();
         let back: CompactLayout = serde_json::from_str(&text).unwrap();
         assert_eq!(Layout::from(back), layout);

@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn paths_say_whether_the_time_is_usable() {
-        let keys = vec![HiveKey::Field("c".into()), HiveKey::Dt];
+        let keys = vec![HiveKey::Field { name: "c".into(), key: "region".into() }, HiveKey::Dt];
         let layout = Arc::new(Layout { partition_by: keys, ..sample() });
         let time = Some(TimestampMs(1_795_210_200_000));
         let lines: [(_, &[u8]); 2] = [(time, br#"{"c":"X"}"#), (None, b"{}")];
         let paths = hive_paths(&layout, "t", lines);
-        assert_eq!(paths[0], ("c=x/dt=2026-11-20".into(), true));
-        assert_eq!(paths[1], ("c=__HIVE_DEFAULT_PARTITION__/dt=1970-01-01".into(), false));
+        assert_eq!(paths[0], ("region=x/dt=2026-11-20".into(), true));
+        assert_eq!(paths[1], ("region=__HIVE_DEFAULT_PARTITION__/dt=1970-01-01".into(), false));
     }
 }

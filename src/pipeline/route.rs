@@ -3,7 +3,6 @@
 //! Fed by `partition` with decoded lines, feeds `batch`. Records are grouped by the **final**
 //! path, so two values that read alike after cleaning share an object.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use jiff::tz::Offset as UtcOffset;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::decode::Name;
 use super::layout::short_hash;
 use crate::record::{HiveKey, Layout, TimestampMs};
 
@@ -55,7 +55,7 @@ impl Router {
             .partition_by
             .iter()
             .filter_map(|key| match key {
-                HiveKey::Field(name) => Some(name.clone()),
+                HiveKey::Field { name, .. } => Some(name.clone()),
                 HiveKey::Dt | HiveKey::Hour => None,
             })
             .collect();
@@ -103,9 +103,9 @@ impl Router {
             .map(|key| match key {
                 HiveKey::Dt => format!("dt={}", day.dt),
                 HiveKey::Hour => format!("hour={}", day.hour),
-                HiveKey::Field(name) => {
+                HiveKey::Field { name, key } => {
                     let value = clean(values.get(name.as_str()), self.max_value);
-                    format!("{}={value}", name.to_lowercase())
+                    format!("{key}={value}")
                 }
             })
             .collect();
@@ -139,7 +139,7 @@ fn max_value_len(layout: &Layout, topic: &str, fields: usize) -> usize {
         .map(|key| match key {
             HiveKey::Dt => "dt=2026-11-22/".len(),
             HiveKey::Hour => "hour=16/".len(),
-            HiveKey::Field(name) => name.len() + "=/".len(),
+            HiveKey::Field { key, .. } => key.len() + "=/".len(),
         })
         .sum();
     let name = topic.len() + "-2147483647-00000000000000000000.json.zst".len();
@@ -180,8 +180,8 @@ fn fields_of<'n>(line: &[u8], names: &'n [String]) -> HashMap<&'n str, Value> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut found = HashMap::new();
-            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                match self.0.iter().find(|wanted| **wanted == name) {
+            while let Some(Name(name)) = map.next_key()? {
+                match self.0.iter().find(|wanted| wanted.as_bytes() == &*name) {
                     Some(wanted) => {
                         found.insert(wanted.as_str(), map.next_value_seed(Scalar)?);
                     }
@@ -221,6 +221,10 @@ mod tests {
     use super::super::layout::tests::sample;
     use super::*;
 
+    fn field(name: &str, key: &str) -> HiveKey {
+        HiveKey::Field { name: name.to_owned(), key: key.to_owned() }
+    }
+
     fn router(partition_by: Vec<HiveKey>) -> Router {
         Router::new(Arc::new(Layout { partition_by, ..sample() }), "t")
     }
@@ -255,7 +259,7 @@ mod tests {
 
     #[test]
     fn fields_stand_in_their_order_and_cleaned() {
-        let mut router = router(vec![HiveKey::Field("Country".into()), HiveKey::Hour]);
+        let mut router = router(vec![field("Country", "country"), HiveKey::Hour]);
         for (line, expected) in [
             (r#"{"Country":"DE"}"#, "country=de/hour=16"),
             (r#"{"Country":"a/b:c%d é"}"#, "country=a_b_c_d__/hour=16"),
@@ -272,7 +276,8 @@ mod tests {
     #[test]
     fn long_values_stay_apart_and_keys_stay_within_what_s3_takes() {
         let topic = "t".repeat(249);
-        let fields: Vec<_> = (0..6).map(|n| HiveKey::Field(format!("field_number_{n}"))).collect();
+        let fields: Vec<_> = (0..6).map(|n| format!("field_number_{n}")).collect();
+        let fields = fields.iter().map(|name: &String| field(name, name)).collect();
         let layout = Layout { partition_by: fields, prefix: "p".repeat(200).into(), ..sample() };
         let mut router = Router::new(Arc::new(layout.clone()), &topic);
         let line = |last: char| {

@@ -25,8 +25,24 @@ pub enum HiveKey {
     Dt,
     /// `hour=07`, the record's hour in UTC.
     Hour,
-    /// A top-level field of the JSON object; the key is the field's name in lower case.
-    Field(String),
+    /// A top-level field of the JSON object.
+    Field {
+        /// Its name.
+        name: String,
+        /// The key in paths and tables, in lower case.
+        key: String,
+    },
+}
+
+impl HiveKey {
+    /// The key in paths and tables.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Dt => "dt",
+            Self::Hour => "hour",
+            Self::Field { key, .. } => key,
+        }
+    }
 }
 
 /// What a line carries beside the value.

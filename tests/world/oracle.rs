@@ -191,12 +191,8 @@ fn path(layout: &Layout, entry: &Entry, value: &serde_json::Value) -> String {
     let parts = layout.partition_by.iter().map(|key| match key {
         HiveKey::Dt => format!("dt={}", day(hours / 24)),
         HiveKey::Hour => format!("hour={:02}", hours % 24),
-        HiveKey::Field(name) => {
-            format!(
-                "{}={}",
-                name.to_lowercase(),
-                value[name].as_str().unwrap_or_default().to_lowercase()
-            )
+        HiveKey::Field { name, key } => {
+            format!("{key}={}", value[name].as_str().unwrap_or_default().to_lowercase())
         }
     });
     parts.collect::<Vec<_>>().join("/")

@@ -33,7 +33,7 @@ impl World {
         let partition_by = match self.dice.below(if one { 1 } else { 4 }) {
             0 | 1 => vec![HiveKey::Dt, HiveKey::Hour],
             2 => vec![],
-            _ => vec![HiveKey::Field("f".into()), HiveKey::Dt],
+            _ => vec![HiveKey::Field { name: "f".into(), key: "renamed".into() }, HiveKey::Dt],
         };
         let fresh = |dice: &mut Dice| !one && dice.one_in(5);
         Layout {

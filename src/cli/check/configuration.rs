@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::kafka::refused_properties;
 use crate::pipeline::{Mark, Pin, encode_metadata, layout_hash};
 use crate::record::{Layout, Offset};
+use crate::telemetry::http;
 
 const WHAT: &str = "configuration";
 /// What a broker takes as the metadata of an offset (`offset.metadata.max.bytes`) by default.
@@ -42,6 +43,9 @@ pub(super) fn check(args: &ConfigArgs, report: &mut Report) -> Option<Settings> 
     }
     let refused = refused_properties(&settings.kafka);
     refused.iter().for_each(|text| report.mend(WHAT, text));
+    if let Err(error) = http::check_token(&settings.http) {
+        report.mend(WHAT, error);
+    }
     settings.warnings().iter().for_each(|warning| report.warn(WHAT, warning));
     Some(settings)
 }

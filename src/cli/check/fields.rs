@@ -28,7 +28,8 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn of(layout: &Layout, topic: &str, records: &[SampledRecord]) -> Self {
         let mut this = Self { records: records.len(), ..Self::default() };
-        let keys: BTreeSet<String> = layout.partition_by.iter().map(key_name).collect();
+        let keys: BTreeSet<String> =
+            layout.partition_by.iter().map(|key| key.key().to_owned()).collect();
         let mut times = Vec::new();
         for record in records {
             match record.value.as_deref().map(|value| line_of(layout, value)) {
@@ -42,7 +43,7 @@ impl Findings {
             }
         }
         let by_fields: Vec<_> =
-            layout.partition_by.iter().filter(|key| matches!(key, HiveKey::Field(_))).collect();
+            layout.partition_by.iter().filter(|key| matches!(key, HiveKey::Field { .. })).collect();
         let by_fields = by_fields.into_iter().cloned().collect();
         let by_fields = Arc::new(Layout { partition_by: by_fields, ..layout.clone() });
         let lines = times.into_iter().zip(this.lines.iter().map(Vec::as_slice));
@@ -123,22 +124,16 @@ impl Findings {
     }
 }
 
-/// The name that a key has in paths and tables.
-fn key_name(key: &HiveKey) -> String {
-    match key {
-        HiveKey::Dt => "dt".to_owned(),
-        HiveKey::Hour => "hour".to_owned(),
-        HiveKey::Field(name) => name.to_lowercase(),
-    }
-}
-
 fn like_key(layout: &Layout, name: &str, count: &str) -> String {
-    let own = layout.partition_by.contains(&HiveKey::Field(name.to_owned()));
+    let is_own = |it: &HiveKey| matches!(it, HiveKey::Field { name: field, .. } if field == name);
+    let own = layout.partition_by.iter().any(is_own);
     let twice = "a crawler's table has the column twice, which Athena refuses";
     if own {
         return format!(
             "the field {name:?} is a Hive partition and stays in the lines too, in {count}: \
-             {twice}; make the table by DDL that names it under PARTITIONED BY alone"
+             {twice}; give the Hive partition another name, as in \"{}_key=field:{name}\", or make \
+             the table by DDL that names it under PARTITIONED BY alone",
+            name.to_lowercase()
         );
     }
     format!(

@@ -3,6 +3,7 @@
 use super::overlap::{self, Topics};
 use super::{Cross, layers};
 use crate::config::error::Place;
+use crate::config::rules::layout;
 use crate::config::values::Values;
 use crate::config::walk::Parts;
 
@@ -76,7 +77,8 @@ impl Cross<'_> {
         }
     }
 
-    /// Every key must fit, whatever the values of fields are.
+    /// Every key must fit, whatever the values of fields are. Those of dead letters do by the limits
+    /// of both prefixes.
     pub(super) fn key_lengths(&mut self) {
         let parts = self.parts;
         if !parts.general.sound(&[TOPICS]) {
@@ -111,8 +113,8 @@ fn tables(parts: &Parts) -> Vec<(&Values, Topics)> {
 }
 
 fn longest_key(values: &Values, topic: usize) -> usize {
-    let level = |key: &String| match key.strip_prefix("field:") {
-        Some(field) => field.len() + "=/".len() + NO_VALUE.len(),
+    let level = |key: &String| match layout::field_of(key) {
+        Some((key, _)) => key.len() + "=/".len() + NO_VALUE.len(),
         None if key == "dt" => "dt=2026-11-22/".len(),
         None => "hour=16/".len(),
     };

@@ -43,23 +43,34 @@ pub(in crate::config) fn dead_letter_prefix(text: &str) -> Result<(), String> {
     prefix(text)
 }
 
-/// `dt`, `hour` or `field:NAME`.
+/// What `KEY=field:NAME` or `field:NAME` says: the key, in lower case, and the field's name.
+pub(in crate::config) fn field_of(text: &str) -> Option<(String, &str)> {
+    if let Some(name) = text.strip_prefix("field:") {
+        return Some((name.to_ascii_lowercase(), name));
+    }
+    let (key, name) = text.split_once("=field:")?;
+    Some((key.to_ascii_lowercase(), name))
+}
+
+/// `dt`, `hour`, `field:NAME` or `KEY=field:NAME`.
 pub(in crate::config) fn hive_key(text: &str) -> Result<(), String> {
-    let Some(field) = text.strip_prefix("field:") else {
+    let Some((key, field)) = field_of(text) else {
         return match text {
             "dt" | "hour" => Ok(()),
-            _ => Err(format!("{text:?} is not allowed; allowed: dt, hour, field:NAME")),
+            _ => Err(format!(
+                "{text:?} is not allowed; allowed: dt, hour, field:NAME, KEY=field:NAME"
+            )),
         };
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let problem = if field.is_empty() || field.len() > MAX_FIELD {
         format!("{text:?}: a field's name has 1 to {MAX_FIELD} bytes")
-    } else if !field.chars().all(allowed) {
+    } else if key.is_empty() || key.len() > MAX_FIELD || !key.chars().all(allowed) {
         format!(
-            "{text:?}: the name of a Hive partition may have letters, digits and _ alone, so this \
-             field cannot be one"
+            "{text:?}: the name of a Hive partition may have letters, digits and _ alone, at most \
+             {MAX_FIELD}; another one than the field's is written as in \"region=field:user.region\""
         )
-    } else if matches!(field.to_ascii_lowercase().as_str(), "dt" | "hour") {
+    } else if matches!(key.as_str(), "dt" | "hour") {
         format!("{text:?} would have the name of the record's own day or hour")
     } else {
         return Ok(());
@@ -72,7 +83,7 @@ pub(in crate::config) fn hive_keys(list: &[String]) -> Result<(), String> {
     if list.len() > MAX_HIVE_KEYS {
         return Err(format!("{} Hive partitions; at most {MAX_HIVE_KEYS}", list.len()));
     }
-    let names = list.iter().map(|key| key.to_ascii_lowercase());
+    let names = list.iter().map(|key| field_of(key).map_or_else(|| key.clone(), |(key, _)| key));
     repeated(names).map_or(Ok(()), |name| {
         Err(format!("{name:?} stands twice (names of Hive partitions are lower case)"))
     })

@@ -30,7 +30,10 @@ pub(super) const LAYOUT: SectionSpec = SectionSpec {
             kind: Kind::List(rules::hive_key, rules::hive_keys),
             fallback: Fallback::Value(r#"["dt", "hour"]"#),
             doc: "The Hive partitions, in order: \"dt\" and \"hour\" are the record's day and hour \
-                  in UTC, \"field:NAME\" is a field at the top of the JSON object. At most 6.",
+                  in UTC, \"field:NAME\" is a field at the top of the JSON object, \
+                  \"KEY=field:NAME\" is one under another name. Give it another name where a \
+                  crawler makes the table: the field stays in the lines, and Athena refuses a \
+                  table that has a column twice. At most 6.",
         },
         KeySpec {
             path: "layout.compression",

@@ -51,7 +51,7 @@ pub(super) const LOG: SectionSpec = SectionSpec {
             kind: Kind::Text(rules::level),
             fallback: Fallback::Value(r#""info""#),
             doc: "off, error, warn, info, debug or trace; by target too, as in \
-                  \"info,kafka_s3_sink::s3=debug\".",
+                  \"info,kafka_s3_sink::s3=debug\". RUST_LOG wins over it.",
         },
         KeySpec {
             path: "log.format",
@@ -69,9 +69,9 @@ pub(super) const SHUTDOWN: SectionSpec = SectionSpec {
     keys: &[KeySpec {
         path: "shutdown.timeout",
         kind: Kind::Duration { min: SECOND, max: HOUR, off: false },
-        fallback: Fallback::Value(r#""30s""#),
+        fallback: Fallback::Value(r#""25s""#),
         doc: "How long it may take to put open batches, commit and leave the group. What is not \
               done then is done by the next start; nothing is lost. Keep it below the service \
-              manager's own limit.",
+              manager's own limit (Kubernetes: 30 s, systemd: 90 s) by a few seconds.",
     }],
 };

@@ -67,7 +67,10 @@ impl Places {
     }
 
     fn exact(&self, path: &[String]) -> Option<Place> {
-        self.env.get(path).or_else(|| self.file.get(path)).cloned()
+        // An element of a list that the environment replaced stands where the list does.
+        let mut upwards = (1..=path.len()).rev().map(|len| &path[..len]);
+        let env = upwards.find_map(|path| self.env.get(path));
+        env.or_else(|| self.file.get(path)).cloned()
     }
 
     /// A table that only environment variables made stands where the first of them stands.

@@ -16,6 +16,17 @@ fn wrong(name: &str, value: &str) -> String {
 }
 
 #[test]
+fn a_list_with_commas_in_it_is_written_as_json() {
+    const TOPICS: &str = "KAFKA_S3_SINK__KAFKA__TOPICS";
+    let settings = from_env(&[(TOPICS, r#"["orders", "^a{1,2}$"]"#)]);
+    assert_eq!(settings.kafka.topics, ["orders", "^a{1,2}$"]);
+    assert!(wrong(TOPICS, "[orders]").contains("no list of texts in JSON"));
+    // The file has such a list too, whose elements have places.
+    let said = wrong(TOPICS, "orders,a b");
+    assert!(said.contains(TOPICS) && !said.contains("sink.toml:"), "{said}");
+}
+
+#[test]
 fn it_wins_over_the_file_and_needs_none() {
     let env = [
         ("KAFKA_S3_SINK__KAFKA__BOOTSTRAP_SERVERS", "k:1"),

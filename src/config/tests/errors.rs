@@ -49,7 +49,7 @@ partition_by = [
          \"300h\"",
         "sink.toml:18:1: rotation.max_records: 0 is not between 1 and 1000000000",
         "sink.toml:23:3: layout.partition_by: \"month\" is not allowed; allowed: dt, hour, \
-         field:NAME",
+         field:NAME, KEY=field:NAME",
         "environment variable KAFKA_S3_SINK__HTTP__PORT: http.port: unknown; [http] has listen, \
          token_file",
         "environment variable KAFKA_S3_SINK__RECORDS__MAX_BYTES: records.max_bytes: 1GiB is not \

@@ -127,7 +127,7 @@ fn the_largest_layout_fits_the_pin() {
             );
     let policy = good(&text).topics.default;
     let layout = &policy.layout;
-    assert!(layout.partition_by.iter().all(|key| matches!(key, HiveKey::Field(_))));
+    assert!(layout.partition_by.iter().all(|key| matches!(key, HiveKey::Field { .. })));
     let compact = serde_json::json!({
         "bucket": &*layout.bucket,
         "prefix": &*layout.prefix,

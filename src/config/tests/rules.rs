@@ -114,11 +114,14 @@ fn prefixes() {
 
 #[test]
 fn hive_keys() {
-    takes(layout::hive_key, &["dt", "hour", "field:country", "field:userID_2"]);
+    takes(
+        layout::hive_key,
+        &["dt", "hour", "field:country", "field:userID_2", "a_1=field:user.id", "C=field:größe"],
+    );
     refuses(
         layout::hive_key,
         &[
-            ("day", "\"day\" is not allowed; allowed: dt, hour, field:NAME"),
+            ("day", "\"day\" is not allowed; allowed: dt, hour, field:NAME, KEY=field:NAME"),
             ("DT", "is not allowed"),
             ("field:", "has 1 to 128 bytes"),
             ("field:a.b", "may have letters, digits and _ alone"),
@@ -126,13 +129,17 @@ fn hive_keys() {
             // The Kelvin sign is k in lower case, and yet no letter that a path should have.
             ("field:\u{212A}", "may have letters, digits and _ alone"),
             ("field:DT", "would have the name of the record's own day or hour"),
+            ("dt=field:day", "would have the name of the record's own day or hour"),
+            ("=field:day", "may have letters, digits and _ alone"),
+            ("a.b=field:day", "may have letters, digits and _ alone"),
+            ("a=field:", "has 1 to 128 bytes"),
             ("field:hour", "would have the name of the record's own day or hour"),
         ],
     );
     refuses(layout::hive_key, &[(&format!("field:{}", "x".repeat(129)), "has 1 to 128 bytes")]);
     assert!(
         only("[layout]\npartition_by = [\"field:Country\", \"field:country\"]")
-            .ends_with("\"field:country\" stands twice (names of Hive partitions are lower case)")
+            .ends_with("\"country\" stands twice (names of Hive partitions are lower case)")
     );
     assert!(
         only("[layout]\npartition_by = [\"dt\", \"dt\"]")

@@ -30,7 +30,7 @@ fn defaults() {
     assert_eq!(settings.memory.limit, 2 << 30);
     assert_eq!(settings.http.listen, Some(([127, 0, 0, 1], 9464).into()));
     assert_eq!((settings.log.level.as_str(), settings.log.format), ("info", LogFormat::Text));
-    assert_eq!(settings.shutdown.timeout, Duration::from_secs(30));
+    assert_eq!(settings.shutdown.timeout, Duration::from_secs(25));
     assert!(settings.topics.by_topic.is_empty());
 }
 
@@ -148,7 +148,8 @@ fn insist_on_the_policy(settings: &Settings) {
     let policy = &settings.topics.default;
     let (layout, rotation) = (&policy.layout, &policy.rotation);
     assert_eq!((&*layout.prefix, &*layout.dead_letter_prefix), ("raw/v1", "dead"));
-    assert_eq!(layout.partition_by, [HiveKey::Field("Country".into()), HiveKey::Dt]);
+    let country = HiveKey::Field { name: "Country".into(), key: "country".into() };
+    assert_eq!(layout.partition_by, [country, HiveKey::Dt]);
     assert_eq!((layout.compression, policy.compression_level), (Compression::Zstd, Some(3)));
     assert_eq!(layout.usable_time, (1_577_836_800_000, 1_577_923_200_000));
     assert_eq!((layout.envelope, layout.max_record_bytes), (Envelope::Fields, 1 << 20));

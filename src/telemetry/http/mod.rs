@@ -51,6 +51,11 @@ pub async fn serve(
     Ok(Some((address, task)))
 }
 
+/// Whether the token that the settings name can be read.
+pub fn check_token(settings: &HttpSettings) -> Result<(), TelemetryError> {
+    settings.token_file.as_deref().map_or(Ok(()), |path| Token::read(path).map(drop))
+}
+
 async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), TelemetryError> {
     let failed = |source| TelemetryError::Listen { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(failed)?;
