@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests, those with real servers included, and installs first what they need. Arguments go
-# to `cargo test`; without any, the simulated world is also given defects that it must find. It ends
-# with the test runner's closing lines and its exit code.
+# to `cargo test`; without any, the simulated world is also given defects that it must find, and
+# each fuzz target runs for ten seconds. It ends with the test runner's closing lines and its exit
+# code.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,5 +12,6 @@ export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 export KAFKA_S3_SINK_TESTS=all
 if [ $# = 0 ]; then
   cargo test --locked --features defects --test world -- --defects
+  tests/fuzz/run.sh 10
 fi
 exec cargo test --workspace --locked --no-fail-fast "$@"

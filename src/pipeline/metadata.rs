@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use crate::record::{ObjectMetadata, Offset, OffsetRange, TimestampMs, TopicPartition};
+use crate::record::{Defect, ObjectMetadata, Offset, OffsetRange, TimestampMs, TopicPartition};
 
 const WRITER: &str = concat!("kafka-s3-sink/", env!("CARGO_PKG_VERSION"));
 const NOT_OURS: &str = "it was not written by kafka-s3-sink";
@@ -172,7 +172,7 @@ pub(super) fn judge(
                     deleted and made again, or its log was truncated";
         return Verdict::Stop(what.to_owned());
     }
-    if !is_claim {
+    if !is_claim && !Defect::AdoptFromAny.is_in() {
         let what = "another batch wrote it although this batch owns its first record";
         return Verdict::Stop(what.to_owned());
     }

@@ -40,6 +40,8 @@ pub enum Defect {
     AnyEofEndsReplay,
     /// Ends are committed without the mark.
     NoMark,
+    /// A batch is adopted by any of its objects, not by its claim alone.
+    AdoptFromAny,
 }
 
 #[cfg(feature = "defects")]
@@ -54,7 +56,7 @@ mod switch {
 
     impl Defect {
         /// All of them.
-        pub const ALL: [Self; 17] = [
+        pub const ALL: [Self; 18] = [
             Self::NoPin,
             Self::PinNotAwaited,
             Self::ClaimNotAlone,
@@ -72,6 +74,7 @@ mod switch {
             Self::BaseInKey,
             Self::AnyEofEndsReplay,
             Self::NoMark,
+            Self::AdoptFromAny,
         ];
 
         /// Puts a defect into whatever this thread runs from now on.

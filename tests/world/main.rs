@@ -18,6 +18,7 @@ mod oracle;
 mod ports;
 mod process;
 mod processes;
+mod removal;
 mod requests;
 mod topic;
 mod trace;
@@ -35,6 +36,8 @@ use world::{Fences, World};
 const SEEDS: u64 = 3_400;
 const KINDS: [(&str, Fences); 3] =
     [("both", Fences::Both), ("group", Fences::Group), ("store", Fences::Store)];
+/// Worlds in which a claim is removed.
+const REMOVALS: u64 = 200;
 /// Failures that are shown.
 const SHOWN: usize = 5;
 
@@ -144,6 +147,15 @@ fn replays_alike() -> bool {
     })
 }
 
+/// The least number of a world in which a batch is adopted by an object that is not its claim.
+fn adopts_by_another() -> Option<(u64, String)> {
+    (0..REMOVALS).find_map(|seed| {
+        let run = std::panic::catch_unwind(|| removal::run(seed));
+        let verdict = run.unwrap_or_else(|_| Err("a panic".to_owned()));
+        Some((seed, verdict.err()?))
+    })
+}
+
 /// Without any fence the world must find what the fences prevent.
 fn can_fail() -> bool {
     (0..200).any(|seed| run(seed, Fences::None, false).0.is_err())
@@ -160,10 +172,15 @@ fn find_defects() -> ExitCode {
     let look = || {
         while let Some(defect) = Defect::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
             Defect::put_in(Some(*defect));
-            let found = (0..SEEDS).find_map(|seed| {
-                KINDS.iter().rev().find_map(|(name, fences)| {
-                    let wrong = run(seed, *fences, false).0.err()?;
-                    Some((seed, *name, wrong))
+            let removed =
+                || adopts_by_another().map(|(seed, wrong)| (seed, "a removed claim", wrong));
+            let found = removed().filter(|_| *defect == Defect::AdoptFromAny);
+            let found = found.or_else(|| {
+                (0..SEEDS).find_map(|seed| {
+                    KINDS.iter().rev().find_map(|(name, fences)| {
+                        let wrong = run(seed, *fences, false).0.err()?;
+                        Some((seed, *name, wrong))
+                    })
                 })
             });
             Defect::put_in(None);
@@ -231,8 +248,13 @@ fn main() -> ExitCode {
     // Few worlds cannot show everything.
     check(&format!("never happened: {missing:?}"), missing.is_empty() || seeds < SEEDS);
     check("the same seed gives the same trace", replays_alike());
+    let removed = adopts_by_another();
+    if let Some((seed, wrong)) = &removed {
+        println!("world {seed} with a removed claim: {wrong}");
+    }
+    check("no batch is adopted by an object that is not its claim", removed.is_none());
     check("without fences the world finds a loss or a double", can_fail());
     println!("{worlds} worlds in {:.0} s", start.elapsed().as_secs_f64());
-    println!("{} passed, {broken} failed", worlds + 3 - broken);
+    println!("{} passed, {broken} failed", worlds + 4 - broken);
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

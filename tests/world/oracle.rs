@@ -21,6 +21,16 @@ struct Stored {
     uids: Vec<u64>,
 }
 
+/// The object that holds its batch's first record.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    pub(crate) at: TopicPartition,
+    pub(crate) key: String,
+    /// Where the batch begins, and of how many objects it is.
+    pub(crate) base: Offset,
+    pub(crate) objects: i64,
+}
+
 /// A record that was produced.
 struct Known {
     at: TopicPartition,
@@ -70,6 +80,28 @@ impl Oracle {
     pub(crate) fn has_any(&self, prefix: &str, part: &str) -> bool {
         let below = self.objects.range(prefix.to_owned()..).map(|(key, _)| key);
         below.take_while(|key| key.starts_with(prefix)).any(|key| key.contains(part))
+    }
+
+    /// The claims of all batches.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = Claim> {
+        let claim = |(key, stored): (&String, &Stored)| {
+            let number = |name: &str| stored.metadata[name].parse::<i64>().expect("a number");
+            let of = &self.records[&stored.uids[0]];
+            (of.entry.offset == number("first")).then(|| Claim {
+                at: of.at.clone(),
+                key: key.clone(),
+                base: Offset(number("base")),
+                objects: number("objects"),
+            })
+        };
+        self.objects.iter().filter_map(claim)
+    }
+
+    /// A rule of the bucket removes an object.
+    pub(crate) fn remove(&mut self, key: &str) {
+        for uid in self.objects.remove(key).expect("an object").uids {
+            self.count(uid, |copies| copies - 1);
+        }
     }
 
     /// Executes a put, and judges what it did.

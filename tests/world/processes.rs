@@ -80,7 +80,8 @@ impl World {
             on_offset_out_of_range: OutOfRangePolicy::Earliest,
             fenced_deadline: Duration::from_secs(60),
         };
-        let policies = Arc::new(self.policies());
+        let policies = self.policies_of_all.clone().unwrap_or_else(|| self.policies());
+        let policies = Arc::new(policies);
         let lanes = 1 + self.dice.below(2) as usize;
         self.processes.push(Process::new(name, lanes, &settings, &policies));
         self.note("start", || format!("process {name}, {lanes} lanes"));

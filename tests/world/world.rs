@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kafka_s3_sink::config::TopicPolicies;
 use kafka_s3_sink::pipeline::Ticket;
 use kafka_s3_sink::record::{
     CommitRequest, Epoch, Layout, ObjectAddress, Offset, PutRequest, TopicPartition,
@@ -89,6 +90,8 @@ pub(crate) struct World {
     pub(crate) next_uid: u64,
     pub(crate) next_name: u64,
     pub(crate) verdict: Verdict,
+    /// What every process is told, where it is not up to chance.
+    pub(crate) policies_of_all: Option<TopicPolicies>,
 }
 
 impl World {
@@ -122,6 +125,7 @@ impl World {
             next_uid: 1,
             next_name: 1,
             verdict: Ok(()),
+            policies_of_all: None,
             dice,
         }
     }
@@ -173,18 +177,22 @@ impl World {
         self.note("calm", String::new);
     }
 
+    pub(crate) fn quiet_step(&mut self) {
+        for _ in 0..8 {
+            self.ordinary_step();
+        }
+        let lanes = self.processes.first().map_or(0, |process| process.lanes.len());
+        for lane in 0..lanes {
+            self.turn(0, lane, 16);
+        }
+        if let Some(index) = self.processes.len().checked_sub(1) {
+            self.tick(index);
+        }
+    }
+
     pub(crate) fn settle(&mut self) -> Verdict {
         for round in 0..6_000 {
-            for _ in 0..8 {
-                self.ordinary_step();
-            }
-            let memory = self.processes.first().map(|process| process.lanes.len());
-            for lane in 0..memory.unwrap_or(0) {
-                self.turn(0, lane, 16);
-            }
-            if let Some(index) = self.processes.len().checked_sub(1) {
-                self.tick(index);
-            }
+            self.quiet_step();
             self.verdict.clone()?;
             if round % 16 == 15 {
                 if self.is_done() {

@@ -81,7 +81,10 @@ impl Roots {
     pub fn read(&self, key: &str) -> Result<ObjectName, Stranger> {
         let (below, is_table) = match key.strip_prefix(&self.table) {
             Some(below) => (below, true),
-            None => (key.strip_prefix(&self.dead_letters).unwrap_or(key), false),
+            None => match key.strip_prefix(&self.dead_letters) {
+                Some(below) => (below, false),
+                None => return Err(strange(key)),
+            },
         };
         if below.is_empty() || below.ends_with('/') {
             return Err(Stranger::Hidden);
@@ -194,6 +197,7 @@ mod tests {
             format!("dead-letters/raw/t/dt=x/{name}"),
             format!("raw/t/u-0-{}", &name[4..]),
             "raw/t/t-0-99999999999999999999.json".to_owned(),
+            name.to_owned(),
         ] {
             assert!(matches!(roots.read(&foreign), Err(Stranger::Foreign(_))), "{foreign}");
         }
