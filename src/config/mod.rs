@@ -12,6 +12,7 @@ mod error;
 mod example;
 mod librdkafka;
 mod machine;
+pub(crate) mod memory;
 mod render;
 mod rules;
 mod schema;
@@ -71,7 +72,7 @@ fn from_layers(
     let mut errors = Vec::new();
     let tree = source::read(file, env, &mut errors)?;
     let parts = walk::walk(&tree, &mut errors);
-    cross::check(&parts, &mut errors);
+    cross::check(&parts, machine, &mut errors);
     if errors.is_empty() { Ok(assemble::settings(&parts, machine)) } else { Err(errors.into()) }
 }
 

@@ -95,7 +95,7 @@ fn run_in(
         Arc::clone(&world.status),
         news.clone(),
     ));
-    let budget = Budget::of(world.settings.memory.limit);
+    let budget = budget(&world.settings);
     let (edge, consumers) = connect(world, &listener, budget)?;
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);
@@ -124,6 +124,13 @@ fn serve_http(world: &World) -> Result<(), DaemonError> {
     let status = Arc::clone(&world.status);
     world.runtime.spawn(systemd::tend(status, std::future::pending()));
     Ok(())
+}
+
+fn budget(settings: &Settings) -> Budget {
+    let topics = &settings.topics;
+    let policies = topics.by_topic.values().chain([&topics.default]);
+    let largest = policies.map(|policy| policy.layout.max_record_bytes).max().unwrap_or_default();
+    Budget::of(settings.memory.limit, settings.kafka.lanes, largest.into())
 }
 
 fn connect(

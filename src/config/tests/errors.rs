@@ -234,7 +234,7 @@ fn ranges_are_told_in_the_units_of_people() {
         ("[rotation]\nmax_age = \"500ms\"", "500ms is not between 1s and 30d"),
         ("[rotation]\nmax_bytes = \"1B\"", "1B is not between 1KiB and 5GiB"),
         ("[records]\nmax_bytes = \"33MB\"", "33MB is not between 1KiB and 32MB"),
-        ("[memory]\nlimit = \"1MiB\"", "1MiB is not between 32MiB and 1024TiB"),
+        ("[memory]\nlimit = \"1MiB\"", "1MiB is not between 64MiB and 1024TiB"),
         ("[shutdown]\ntimeout = \"2h\"", "2h is not between 1s and 1h"),
         ("[layout]\ncompression_level = 20", "20 is not between 1 and 19"),
     ];

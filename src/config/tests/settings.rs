@@ -190,6 +190,8 @@ fn memory_and_lanes_follow_the_machine() {
         (settings.memory.limit, settings.kafka.lanes)
     };
     assert_eq!(on(Some(1 << 30), 2), (512 << 20, 2));
-    assert_eq!(on(Some(40 << 20), 1), (32 << 20, 1));
+    // A container of 256 MiB has room for one lane and the largest records.
+    assert_eq!(on(Some(256 << 20), 4), (128 << 20, 1));
+    assert_eq!(on(Some(512 << 20), 8), (256 << 20, 5));
     assert_eq!(on(None, 96), (512 << 20, 8));
 }
