@@ -7,7 +7,7 @@
 //! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check`, `audit` or `recover` could not reach a server, and found nothing worse |
+//! | 5 | `check`, `audit`, `recover` or `--until-end` could not reach a server, and found nothing worse |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
 //! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |

@@ -24,6 +24,7 @@ mod resolver;
 mod run;
 mod shutdown;
 mod start;
+mod tries;
 mod uploads;
 mod watch;
 

@@ -85,9 +85,12 @@ fn run_in(
     signals: &mut Signals,
 ) -> Result<Outcome, DaemonError> {
     serve_http(world)?;
-    let Some((store, conditional)) = start::open_store(world, signals)? else {
+    let Some((store, conditional)) = start::open_store(world, options, signals)? else {
         return Ok(Outcome::Done);
     };
+    if !start::group_protocol(world, options, signals)? {
+        return Ok(Outcome::Done);
+    }
     let (news, mut heard) = unbounded_channel();
     let listener = Arc::new(Listener::new(
         world.held.clone(),

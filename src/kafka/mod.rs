@@ -48,7 +48,7 @@ pub use facts::{Answers, LogBounds, all};
 pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
-pub use onlooker::{Onlooker, reach};
+pub use onlooker::{Onlooker, knows_group_protocol, reach};
 pub use properties::refused as refused_properties;
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{FetchMemory, native};
 use crate::config::{Assignor, GroupProtocol, KafkaSettings};
-use crate::record::IsolationLevel;
+use crate::record::{INTERNAL_TOPICS, IsolationLevel};
 
 /// librdkafka's defaults, for where the user set none.
 const SESSION_TIMEOUT_MS: u64 = 45_000;
@@ -36,7 +36,19 @@ pub(super) fn consumer(
     for (key, value) in &settings.librdkafka {
         config.set(key, value.expose_secret());
     }
+    without_internal_topics(&mut config, settings);
     config
+}
+
+/// Expressions match none of Kafka's own topics. With KIP-848 the broker matches, and a client that
+/// does not want to know what it was given waits for ever; there `group` leaves them alone.
+fn without_internal_topics(config: &mut ClientConfig, settings: &KafkaSettings) {
+    const NAME: &str = "topic.blacklist";
+    if settings.group_protocol == GroupProtocol::Classic {
+        let own = INTERNAL_TOPICS.iter().map(|topic| format!("^{topic}$"));
+        let all: Vec<_> = config.get(NAME).map(str::to_owned).into_iter().chain(own).collect();
+        config.set(NAME, all.join(","));
+    }
 }
 
 /// The properties of a client that only looks: it never joins a group and keeps little.

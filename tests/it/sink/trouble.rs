@@ -86,6 +86,28 @@ fn wrong_keys() {
     works_once_mended(&case, &expected);
 }
 
+/// A job waits for nobody to mend something, and not for ever for a server.
+#[test]
+fn a_run_with_an_end_ends_where_waiting_does_not_help() {
+    let Some(case) = Case::shared("e2e-job", 1) else { return };
+    let port = crate::support::workdir::free_port();
+    let nobody = format!("127.0.0.1:{port}");
+    let cases = [
+        (case.config().set("s3.bucket", "e2e-never-made"), 2, "NoSuchBucket"),
+        (case.config().env("AWS_SECRET_ACCESS_KEY", "wrong"), 2, "SignatureDoesNotMatch"),
+        (case.config().set("kafka.bootstrap_servers", nobody.as_str()), 5, nobody.as_str()),
+        (case.config().set("s3.endpoint", format!("http://{nobody}")), 5, nobody.as_str()),
+    ];
+    let started = cases.map(|(config, code, word)| (Sink::run_until_end(&config), code, word));
+    for (mut sink, code, word) in started {
+        assert_eq!(sink.wait(PATIENCE).status.code(), Some(code), "{}", sink.log());
+        let log = sink.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("ERROR") && last.contains(word), "{word}: {log}");
+        assert!(!last.contains("tried again"), "{last}");
+    }
+}
+
 /// Keys of a session that may do only this.
 fn session_keys(minio: &Minio, bucket: &str, actions: &[&str]) -> [(&'static str, String); 3] {
     let resources = [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")];
