@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{ConfigArgs, UNREACHABLE, WRONG_CONFIGURATION, failed, wrong_configuration};
 use crate::daemon::{self, DaemonError, Outcome, RunOptions};
-use crate::kafka::{HARD_STOP_EXIT_CODE, refused_properties};
+use crate::kafka::HARD_STOP_EXIT_CODE;
 use crate::telemetry::logging;
 
 const DEADLINE_PASSED: u8 = 3;
@@ -52,11 +52,6 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return wrong_configuration(&errors),
     };
-    let refused = refused_properties(&settings.kafka);
-    if !refused.is_empty() {
-        refused.iter().for_each(|text| eprintln!("{text}"));
-        return ExitCode::from(WRONG_CONFIGURATION);
-    }
     if let Err(error) = logging::init(&settings.log) {
         return failed(&error.into());
     }

@@ -49,7 +49,7 @@ pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
 pub use onlooker::{Onlooker, knows_group_protocol, reach};
-pub use properties::refused as refused_properties;
+pub use properties::{Refusal, refused as refused_properties};
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};

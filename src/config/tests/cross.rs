@@ -171,6 +171,8 @@ fn lanes_and_the_largest_records_fit_into_the_limit() {
 fn a_machine_too_small_for_the_defaults_says_so() {
     let file = File { name: "sink.toml".into(), text: LEAST };
     let machine = Machine { memory: Some(160 << 20), cores: 2 };
-    let errors = from_layers(Some(&file), std::iter::empty(), machine).unwrap_err().to_string();
+    let errors = from_layers(Some(&file), std::iter::empty(), machine, &|_, _| Vec::new())
+        .unwrap_err()
+        .to_string();
     assert!(errors.contains("80MiB, half of the memory that there is, cannot"), "{errors}");
 }

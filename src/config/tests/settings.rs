@@ -185,7 +185,10 @@ fn every_word_of_a_choice_makes_settings_of_its_own() {
 fn memory_and_lanes_follow_the_machine() {
     let on = |memory, cores| {
         let file = File { name: "sink.toml".into(), text: LEAST };
-        let settings = from_layers(Some(&file), std::iter::empty(), Machine { memory, cores });
+        let settings =
+            from_layers(Some(&file), std::iter::empty(), Machine { memory, cores }, &|_, _| {
+                Vec::new()
+            });
         let settings = settings.expect("settings");
         (settings.memory.limit, settings.kafka.lanes)
     };
