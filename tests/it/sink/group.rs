@@ -213,7 +213,10 @@ fn expressions_match_none_of_kafkas_own_topics() {
         assert_eq!(broker.committed(&case.group(), "__consumer_offsets", 0).offset, None);
         assert!(case.bucket.list("").iter().all(|object| !object.key.contains("__consumer")));
         // And a run with an end finds it.
-        Sink::run_until_end(&config).wait_success(PATIENCE);
+        let mut job = Sink::run_until_end(&config);
+        job.wait_success(PATIENCE);
+        let total = job.wait_for_log("this run has landed", PATIENCE);
+        assert!(total.contains("objects=") && total.contains("seconds="), "{total}");
         case.read(&expected).assert_exact();
     }
 }
