@@ -38,8 +38,13 @@ impl Tries {
                 return Err(DaemonError::ToBeMended(without_retry(&why)));
             }
             if since.elapsed() >= PATIENCE {
-                let why = without_retry(&why);
-                return Err(DaemonError::OutOfReach { why, seconds: PATIENCE.as_secs() });
+                let (why, seconds) = (without_retry(&why), PATIENCE.as_secs());
+                // They may come any moment, so they were waited for; but nobody is away.
+                return Err(if why.contains(NO_CREDENTIALS) {
+                    DaemonError::ToBeMended(why)
+                } else {
+                    DaemonError::OutOfReach { why, seconds }
+                });
             }
         }
         tracing::error!("{}", with_retry(&why));
@@ -48,6 +53,8 @@ impl Tries {
     }
 }
 
+/// How the store says that the chain of credentials has given none.
+const NO_CREDENTIALS: &str = "no credentials";
 const AGAIN: &str = "it is tried again";
 
 /// Says once that it is tried again; the store says it by itself.
