@@ -7,7 +7,7 @@
 //! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check`, `audit` or `recover` could not reach a server, and found nothing worse |
+//! | 5 | `check`, `audit`, `recover` or `--until-end` could not reach a server, and found nothing worse |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
 //! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
@@ -25,12 +25,16 @@ mod survey;
 mod terminal;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, ConfigErrors, Settings};
+use crate::config::{self, ConfigErrors, KafkaSettings, Settings};
+use crate::kafka::{Refusal, refused_properties};
+
+/// Names the configuration's file where the command line does not.
+const CONFIG_VARIABLE: &str = "KAFKA_S3_SINK_CONFIG";
 
 const WRONG_CONFIGURATION: u8 = 2;
 const UNREACHABLE: u8 = 5;
@@ -64,19 +68,29 @@ enum Command {
 #[derive(clap::Args)]
 struct ConfigArgs {
     /// The TOML file; environment variables KAFKA_S3_SINK__SECTION__KEY override it
-    #[arg(long, value_name = "FILE", env = "KAFKA_S3_SINK_CONFIG")]
+    #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: Option<PathBuf>,
 }
 
 impl ConfigArgs {
     /// Loads the settings, or says all that is wrong with them.
     fn load(&self) -> Result<Settings, ConfigErrors> {
-        config::load(self.config.as_deref().map(Path::new), config::environment())
+        let refused = |kafka: &KafkaSettings, together| {
+            let pair = |refusal: Refusal| (refusal.property, refusal.message);
+            refused_properties(kafka, together).into_iter().map(pair).collect()
+        };
+        config::load(self.config.as_deref(), config::environment(), &refused)
     }
 }
 
 /// Runs the subcommand that the command line names.
 pub fn main() -> ExitCode {
+    // An empty variable is how many a unit and a container unset one.
+    if std::env::var_os(CONFIG_VARIABLE).is_some_and(|value| value.is_empty()) {
+        // SAFETY: this is the first thing that the process does; it has no other thread yet that
+        // could read its environment.
+        unsafe { std::env::remove_var(CONFIG_VARIABLE) };
+    }
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),

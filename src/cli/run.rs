@@ -2,15 +2,31 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigArgs, WRONG_CONFIGURATION, failed, wrong_configuration};
-use crate::daemon::{self, Outcome, RunOptions};
-use crate::kafka::{HARD_STOP_EXIT_CODE, refused_properties};
+use super::{ConfigArgs, UNREACHABLE, WRONG_CONFIGURATION, failed, wrong_configuration};
+use crate::daemon::{self, DaemonError, Outcome, RunOptions};
+use crate::kafka::HARD_STOP_EXIT_CODE;
 use crate::telemetry::logging;
 
 const DEADLINE_PASSED: u8 = 3;
 const SOME_STOPPED: u8 = 4;
 
+const HELP: &str = "\
+Without --until-end it goes on until a signal, and keeps trying what a server refuses or does not \
+answer; /readyz says what it waits for. With --until-end it ends at once where settings or rights \
+must be mended, and after a minute where a server that it needs to begin does not answer.
+
+Exit codes:
+  0    a signal ended the run and all that was read has landed, or the end was reached
+  1    an error that the message explains
+  2    the command line, the configuration or rights must be mended
+  3    shutdown.timeout passed before all that was read had landed; nothing is lost
+  4    --until-end landed everything but Kafka partitions that stopped
+  5    --until-end could not reach a server
+  70   stopped hard, so that no commit could outlive its assignment; nothing is lost
+  130  a second signal; nothing is lost";
+
 #[derive(clap::Args)]
+#[command(after_help = HELP)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -36,11 +52,6 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return wrong_configuration(&errors),
     };
-    let refused = refused_properties(&settings.kafka);
-    if !refused.is_empty() {
-        refused.iter().for_each(|text| eprintln!("{text}"));
-        return ExitCode::from(WRONG_CONFIGURATION);
-    }
     if let Err(error) = logging::init(&settings.log) {
         return failed(&error.into());
     }
@@ -55,7 +66,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(Outcome::SomeStopped) => ExitCode::from(SOME_STOPPED),
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            match error {
+                DaemonError::OutOfReach { .. } => ExitCode::from(UNREACHABLE),
+                error if error.is_to_be_mended() => ExitCode::from(WRONG_CONFIGURATION),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::Machine;
+use super::memory::most_lanes;
 use super::rules::layout::{field_of, start_of_day};
-use super::schema::MIN_MEMORY;
 use super::settings::{
     Assignor, GroupProtocol, HttpSettings, KafkaSettings, LogFormat, LogSettings, MemorySettings,
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
@@ -35,9 +35,7 @@ pub(super) fn settings(parts: &Parts, machine: Machine) -> Settings {
         kafka: kafka(parts, machine),
         s3: s3(values),
         topics: TopicPolicies { default: policy(values), by_topic: by_topic.collect() },
-        memory: MemorySettings {
-            limit: values.number("memory.limit").unwrap_or_else(|| default_memory(machine)),
-        },
+        memory: MemorySettings { limit: memory_limit(values, machine) },
         http: HttpSettings {
             listen: values.text("http.listen").and_then(|text| text.parse().ok()),
             token_file: values.text("http.token_file").map(Into::into),
@@ -75,9 +73,7 @@ fn kafka(parts: &Parts, machine: Machine) -> KafkaSettings {
         on_offset_out_of_range: values
             .word("kafka.on_offset_out_of_range")
             .unwrap_or(OutOfRangePolicy::Stop),
-        lanes: values
-            .number("kafka.lanes")
-            .map_or(machine.cores.clamp(1, MAX_DEFAULT_LANES), |lanes| lanes as usize),
+        lanes: lanes(parts, machine),
         librdkafka: properties
             .map(|(name, (text, _))| (name.clone(), text.clone()))
             .collect::<BTreeMap<_, _>>(),
@@ -161,7 +157,17 @@ fn duration(values: &Values, key: &str) -> Duration {
     values.duration(key).unwrap_or_default()
 }
 
-/// Half of what there is: the rest is for the page cache, the kernel's sockets and neighbours.
-fn default_memory(machine: Machine) -> u64 {
-    machine.memory.map_or(BLIND_MEMORY, |memory| (memory / 2).max(MIN_MEMORY))
+/// `memory.limit`, or half of what there is: the rest is for the page cache, the kernel's sockets
+/// and neighbours.
+pub(super) fn memory_limit(values: &Values, machine: Machine) -> u64 {
+    let half = || machine.memory.map_or(BLIND_MEMORY, |memory| memory / 2);
+    values.number("memory.limit").unwrap_or_else(half)
+}
+
+/// `kafka.lanes`, or one a core, as far as memory goes.
+pub(super) fn lanes(parts: &Parts, machine: Machine) -> usize {
+    let values = &parts.general;
+    let room = most_lanes(memory_limit(values, machine), parts.largest_record());
+    let default = || machine.cores.clamp(1, MAX_DEFAULT_LANES).min(room);
+    values.number("kafka.lanes").map_or_else(default, |lanes| lanes as usize)
 }

@@ -12,6 +12,7 @@ mod error;
 mod example;
 mod librdkafka;
 mod machine;
+pub(crate) mod memory;
 mod render;
 mod rules;
 mod schema;
@@ -43,15 +44,21 @@ use std::sync::Arc;
 use machine::Machine;
 use source::File;
 
+/// What is wrong with `[kafka.librdkafka]` in the eyes of librdkafka itself: the property, where one
+/// is to blame, and the reason. Each value is judged, and, if that is asked for, all of them together.
+/// This room does not know librdkafka, so the caller brings it.
+pub type RefusedProperties<'a> = &'a dyn Fn(&KafkaSettings, bool) -> Vec<(Option<String>, String)>;
+
 /// Reads the file, if there is one, and the environment above it (see `environment`).
 pub fn load(
     path: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,
+    refused: RefusedProperties<'_>,
 ) -> Result<Settings, ConfigErrors> {
-    let Some(path) = path else { return from_layers(None, env, Machine::read()) };
+    let Some(path) = path else { return from_layers(None, env, Machine::read(), refused) };
     let name: Arc<str> = path.display().to_string().into();
     let text = read(path, &name).map_err(|error| ConfigErrors::from(vec![error]))?;
-    from_layers(Some(&File { name, text: &text }), env, Machine::read())
+    from_layers(Some(&File { name, text: &text }), env, Machine::read(), refused)
 }
 
 /// Reads a text that stands for a file of that name.
@@ -60,19 +67,27 @@ pub fn load_str(
     text: &str,
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Settings, ConfigErrors> {
-    from_layers(Some(&File { name: name.into(), text }), env, Machine::read())
+    from_layers(Some(&File { name: name.into(), text }), env, Machine::read(), &|_, _| Vec::new())
 }
 
 fn from_layers(
     file: Option<&File<'_>>,
     env: impl Iterator<Item = (String, String)>,
     machine: Machine,
+    refused: RefusedProperties<'_>,
 ) -> Result<Settings, ConfigErrors> {
     let mut errors = Vec::new();
     let tree = source::read(file, env, &mut errors)?;
     let parts = walk::walk(&tree, &mut errors);
-    cross::check(&parts, &mut errors);
-    if errors.is_empty() { Ok(assemble::settings(&parts, machine)) } else { Err(errors.into()) }
+    cross::check(&parts, machine, &mut errors);
+    // What is incomplete is thrown away after an error, but the properties are there.
+    let settings = assemble::settings(&parts, machine);
+    // An error that was found already would be told again in librdkafka's words.
+    let refused = refused(&settings.kafka, errors.is_empty()).into_iter();
+    errors.extend(
+        refused.map(|(name, message)| librdkafka::refusal(&parts.librdkafka, name, message)),
+    );
+    if errors.is_empty() { Ok(settings) } else { Err(errors.into()) }
 }
 
 fn read(path: &Path, name: &Arc<str>) -> Result<String, ConfigError> {

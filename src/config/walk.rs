@@ -23,6 +23,19 @@ pub(super) struct Parts {
     pub(super) librdkafka: Properties,
 }
 
+impl Parts {
+    /// The general values, then those of each topic with sections of its own.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Values> {
+        std::iter::once(&self.general).chain(self.topics.values().map(|topic| &topic.values))
+    }
+
+    /// The largest `records.max_bytes` of all.
+    pub(super) fn largest_record(&self) -> u64 {
+        let sizes = self.layers().filter_map(|values| values.number("records.max_bytes"));
+        sizes.max().unwrap_or_default()
+    }
+}
+
 /// A topic with sections of its own.
 pub(super) struct Topic {
     /// Its values.

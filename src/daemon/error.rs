@@ -25,7 +25,31 @@ pub enum DaemonError {
          --until-end a topic that does not exist yet has no end)"
     )]
     NoSuchTopic(String),
+    /// What a run that has an end does not wait for: a person must mend it.
+    #[error("{0}")]
+    ToBeMended(String),
+    /// A server did not answer for as long as a run that has an end waits.
+    #[error("{why}; given up after {seconds} s, for --until-end does not wait for ever")]
+    OutOfReach {
+        /// What the last try said.
+        why: String,
+        /// How long it was tried.
+        seconds: u64,
+    },
     /// The group, a lane or the client failed for good.
     #[error("{0}")]
     Fatal(String),
+}
+
+impl DaemonError {
+    /// Whether a person must mend settings or rights; another try alone will not help.
+    pub fn is_to_be_mended(&self) -> bool {
+        match self {
+            Self::Kafka(error) => error.is_to_be_mended(),
+            Self::Store(_) | Self::NoSuchTopic(_) | Self::ToBeMended(_) => true,
+            Self::Telemetry(_) | Self::Machine(..) | Self::OutOfReach { .. } | Self::Fatal(_) => {
+                false
+            }
+        }
+    }
 }

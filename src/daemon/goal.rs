@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::kafka::{KafkaEdge, KafkaError, all};
-use crate::record::{Offset, TopicPartition};
+use crate::record::{Offset, TopicPartition, is_internal};
 
 /// Where each Kafka partition's run ends; empty for a run without end.
 #[derive(Debug, Default)]
@@ -53,14 +53,16 @@ impl Goals {
     }
 }
 
-/// Whether a topic is subscribed: by name, or by an expression that begins with `^`.
+/// Whether a topic is subscribed: by name, or by an expression that begins with `^`, which never
+/// means Kafka's own topics.
 pub(crate) fn matcher(topics: &[String]) -> impl Fn(&str) -> bool + use<> {
     let (patterns, names): (Vec<_>, Vec<_>) =
         topics.iter().cloned().partition(|topic| topic.starts_with('^'));
     // The configuration refused what is no expression.
     let patterns: Vec<_> = patterns.iter().filter_map(|p| regex::Regex::new(p).ok()).collect();
     move |topic| {
-        names.iter().any(|name| name == topic) || patterns.iter().any(|p| p.is_match(topic))
+        names.iter().any(|name| name == topic)
+            || (!is_internal(topic) && patterns.iter().any(|p| p.is_match(topic)))
     }
 }
 
@@ -73,5 +75,7 @@ mod tests {
         let matches = matcher(&["orders".into(), "^clicks\\..*".into()]);
         assert!(matches("orders") && matches("clicks.web"));
         assert!(!matches("orders2") && !matches("my.clicks.web"));
+        let all = matcher(&["^.*".into()]);
+        assert!(all("orders") && all("__mine") && !all("__consumer_offsets"));
     }
 }

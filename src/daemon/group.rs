@@ -159,6 +159,9 @@ impl GroupListener for Listener {
 
     fn group_error(&self, message: &str) {
         tracing::error!("{message}");
+        if !self.held.lock().answered {
+            self.status.unmet(Condition::GroupAnswered, message);
+        }
     }
 }
 

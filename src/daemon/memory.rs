@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
+use crate::config::memory::{LEAST_BATCHES, RESTING, records_in_hand};
 use crate::pipeline::MemoryUse;
 use crate::telemetry::Limiter;
 
-/// Part of the limit that librdkafka's fetch queues may take.
-const FETCH_SHARE: f64 = 0.2;
+/// Part of what is left beside the resting process that librdkafka's fetch queues may take.
+const FETCH_SHARE: u64 = 4;
+/// Less makes fetching stutter.
+const FETCH_AT_LEAST: u64 = 8 << 20;
 /// More than this the fetch queues do not need, whatever the limit.
 const FETCH_AT_MOST: u64 = 256 << 20;
-/// What the process takes before it holds a record: code, clients, runtime.
-const BASE: u64 = 56 << 20;
 /// Near the budget: flush the largest.
 const NEAR: f64 = 0.75;
 /// Below this reading goes on again.
@@ -38,11 +39,16 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn of(limit: u64) -> Self {
-        let fetch = ((limit as f64 * FETCH_SHARE) as u64).clamp(8 << 20, FETCH_AT_MOST);
+    /// For lanes that may meet records of `largest` bytes. The configuration has seen to it that
+    /// the limit has room for them.
+    pub(super) fn of(limit: u64, lanes: usize, largest: u64) -> Self {
+        let rest = limit.saturating_sub(RESTING);
+        let fetch = (rest / FETCH_SHARE).clamp(FETCH_AT_LEAST, FETCH_AT_MOST);
         // The allocator keeps some of what was freed, and fetch responses are unpacked beside the
-        // queues: a third of the rest is their share.
-        let batches = (limit.saturating_sub(fetch + BASE) / 3 * 2).max(16 << 20);
+        // queues: a third of the rest is their share, unless large records need more than that.
+        let of_small = rest.saturating_sub(fetch) / 3 * 2;
+        let of_large = rest.saturating_sub(fetch / 2 + records_in_hand(lanes, largest));
+        let batches = of_small.min(of_large).max(LEAST_BATCHES);
         Self { limit, fetch, batches }
     }
 }
@@ -176,9 +182,11 @@ mod tests {
 
     #[test]
     fn the_parts_stay_within_the_limit() {
-        for limit in [256 << 20, 1 << 30, 64 << 30u64] {
-            let budget = Budget::of(limit);
-            assert!(budget.fetch + budget.batches + BASE <= limit, "{budget:?}");
+        for (limit, lanes) in [(128 << 20, 1), (256 << 20, 2), (1 << 30, 8), (64 << 30u64, 64)] {
+            let budget = Budget::of(limit, lanes, 16 << 20);
+            assert!(budget.fetch + budget.batches + RESTING <= limit, "{budget:?}");
+            let large = records_in_hand(lanes, 16 << 20) + budget.fetch / 2;
+            assert!(large + budget.batches + RESTING <= limit, "{budget:?}");
         }
     }
 

@@ -25,6 +25,7 @@ mod resolver;
 mod run;
 mod shutdown;
 mod start;
+mod tries;
 mod uploads;
 mod watch;
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::clock::{Clock, wall_now};
 use super::group::Held;
 use super::news::News;
+use super::tries::with_retry;
 use super::watch::LogEnds;
 use crate::pipeline::{Event, Fault, PartitionSnapshot, Sink};
 use crate::record::{Epoch, Offset, StoreErrorClass, TimestampMs, TopicPartition};
@@ -118,12 +119,13 @@ impl Observer {
         self.metrics.retry(fault.operation, class);
         let key = (at.clone(), fault.operation);
         let Some(suppressed) = self.limiter.admit(key) else { return };
-        let Fault { operation, attempt, message, .. } = fault;
+        let Fault { operation, attempt, .. } = fault;
+        let message = with_retry(&fault.message);
         let wrong = matches!(fault.class, StoreErrorClass::Configuration | StoreErrorClass::Full);
         if wrong || *attempt >= 5 {
-            tracing::error!(kafka_partition = %at, operation, class, attempt, suppressed, "{message}; it is tried again");
+            tracing::error!(kafka_partition = %at, operation, class, attempt, suppressed, "{message}");
         } else {
-            tracing::warn!(kafka_partition = %at, operation, class, attempt, suppressed, "{message}; it is tried again");
+            tracing::warn!(kafka_partition = %at, operation, class, attempt, suppressed, "{message}");
         }
     }
 

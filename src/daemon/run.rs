@@ -19,7 +19,7 @@ use super::start::{self, Lanes};
 use crate::config::Settings;
 use crate::kafka::{EdgeOptions, FetchMemory, KafkaEdge, exit_now};
 use crate::s3::Store;
-use crate::telemetry::{Metrics, Status, http, systemd};
+use crate::telemetry::{Metrics, Status, Totals, http, systemd};
 
 /// How often the end of `--until-end` is looked for beside the news that tell of it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -53,6 +53,7 @@ pub(super) struct World {
     pub(super) status: Arc<Status>,
     pub(super) held: Held,
     pub(super) stop: Arc<AtomicBool>,
+    began: Instant,
 }
 
 /// Runs the sink until a signal, the goal, or an error ends it.
@@ -70,13 +71,24 @@ pub fn run(settings: Settings, options: RunOptions) -> Result<Outcome, DaemonErr
         status: Arc::new(Status::new()),
         held: Held::default(),
         stop: Arc::new(AtomicBool::new(false)),
+        began: Instant::now(),
     };
     let mut signals = Signals::listen(&world.runtime)?;
     let outcome = run_in(&world, options, &mut signals);
+    if options.until_end && outcome.is_ok() {
+        tell_totals(&world);
+    }
     world.stop.store(true, Ordering::Release);
     // Uploads that are still on their way are the next owner's by their pins.
     world.runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
+}
+
+/// One line about what a run with an end has done.
+fn tell_totals(world: &World) {
+    let Totals { records, objects, stored_bytes } = world.metrics.totals();
+    let seconds = world.began.elapsed().as_secs();
+    tracing::info!(records, objects, stored_bytes, seconds, "this run has landed");
 }
 
 fn run_in(
@@ -85,9 +97,12 @@ fn run_in(
     signals: &mut Signals,
 ) -> Result<Outcome, DaemonError> {
     serve_http(world)?;
-    let Some((store, conditional)) = start::open_store(world, signals)? else {
+    let Some((store, conditional)) = start::open_store(world, options, signals)? else {
         return Ok(Outcome::Done);
     };
+    if !start::group_protocol(world, options, signals)? {
+        return Ok(Outcome::Done);
+    }
     let (news, mut heard) = unbounded_channel();
     let listener = Arc::new(Listener::new(
         world.held.clone(),
@@ -95,7 +110,7 @@ fn run_in(
         Arc::clone(&world.status),
         news.clone(),
     ));
-    let budget = Budget::of(world.settings.memory.limit);
+    let budget = budget(&world.settings);
     let (edge, consumers) = connect(world, &listener, budget)?;
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);
@@ -124,6 +139,13 @@ fn serve_http(world: &World) -> Result<(), DaemonError> {
     let status = Arc::clone(&world.status);
     world.runtime.spawn(systemd::tend(status, std::future::pending()));
     Ok(())
+}
+
+fn budget(settings: &Settings) -> Budget {
+    let topics = &settings.topics;
+    let policies = topics.by_topic.values().chain([&topics.default]);
+    let largest = policies.map(|policy| policy.layout.max_record_bytes).max().unwrap_or_default();
+    Budget::of(settings.memory.limit, settings.kafka.lanes, largest.into())
 }
 
 fn connect(

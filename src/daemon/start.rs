@@ -19,41 +19,44 @@ use super::observe::Observer;
 use super::resolver::Resolver;
 use super::run::{OpenStore, RunOptions, World};
 use super::shutdown::Signals;
+use super::tries::Tries;
 use super::uploads::Uploads;
 use super::watch::{ClusterWatch, LogEnds, watch_memory};
-use crate::kafka::{KafkaEdge, KafkaError, LaneConsumer};
+use crate::kafka::{KafkaEdge, KafkaError, LaneConsumer, knows_group_protocol, reach};
 use crate::pipeline::{Sink, SinkSettings, short_hash};
+use crate::record::{StoreError, StoreErrorClass};
 use crate::s3::{ConditionalPut, Store};
 use crate::telemetry::Condition;
 
-/// Between tries of what must succeed before the start.
-const RETRY_EVERY: Duration = Duration::from_secs(3);
+/// How long one look at the brokers takes.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long a fenced member waits for the rebalance callback, beyond any session timeout in use.
 const FENCED_DEADLINE: Duration = Duration::from_secs(90);
 
-/// Connects and probes, as long as it takes. `None` if a signal came first.
+/// Connects and probes. `None` if a signal came first.
 pub(super) fn open_store(
     world: &World,
+    options: RunOptions,
     signals: &mut Signals,
 ) -> Result<Option<OpenStore>, DaemonError> {
     let store = world.runtime.block_on(Store::connect(&world.settings.s3))?;
     let layout = &world.settings.topics.default.layout;
     let key = probe_key(&layout.dead_letter_prefix);
+    let tries = Tries::begin(options);
     loop {
         let probe = store.probe_conditional_put(&layout.bucket, &key);
         let Some(probe) = unless_signalled(world, signals, probe) else { return Ok(None) };
-        match probe {
+        let StoreError { class, message } = match probe {
             Ok(found) => {
                 world.status.met(Condition::StoreReachable);
                 return Ok(Some((store, is_honoured(&found))));
             }
-            Err(error) => {
-                tracing::error!("the store cannot be used: {error}; it is tried again");
-                world.status.unmet(Condition::StoreReachable, error.message);
-            }
-        }
-        let pause = async { tokio::time::sleep(RETRY_EVERY).await };
-        if unless_signalled(world, signals, pause).is_none() {
+            Err(error) => error,
+        };
+        world.status.unmet(Condition::StoreReachable, message.as_str());
+        let mend = matches!(class, StoreErrorClass::Configuration | StoreErrorClass::Full);
+        let why = format!("the store cannot be used: {message}");
+        if !tries.failed(world, signals, mend, why)? {
             return Ok(None);
         }
     }
@@ -78,7 +81,7 @@ fn is_honoured(found: &ConditionalPut) -> bool {
 }
 
 /// Waits for an answer; `None` if a signal came first.
-fn unless_signalled<T>(
+pub(super) fn unless_signalled<T>(
     world: &World,
     signals: &mut Signals,
     answer: impl Future<Output = T>,
@@ -94,7 +97,40 @@ fn unless_signalled<T>(
     })
 }
 
-/// The goals of `--until-end`, as long as it takes to ask for them; none without it.
+/// Waits for brokers that know the group protocol; false if a signal came first. To the client
+/// those that do not are only away, and nobody would hear of it.
+pub(super) fn group_protocol(
+    world: &World,
+    options: RunOptions,
+    signals: &mut Signals,
+) -> Result<bool, DaemonError> {
+    let tries = Tries::begin(options);
+    loop {
+        let settings = world.settings.kafka.clone();
+        let look = move || knows_group_protocol(&settings, LOOK);
+        let answer = world.runtime.spawn_blocking(look);
+        let Some(answer) = unless_signalled(world, signals, answer) else { return Ok(false) };
+        let error = match answer.map_err(|error| DaemonError::Fatal(error.to_string()))? {
+            Ok(()) => return Ok(true),
+            Err(error @ KafkaError::Config(_)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let mend = error.is_to_be_mended();
+        let why = if matches!(error, KafkaError::GroupProtocol { .. }) {
+            world.status.met(Condition::BrokerReachable);
+            world.status.unmet(Condition::GroupAnswered, error.to_string());
+            format!("{error} (class configuration)")
+        } else {
+            world.status.unmet(Condition::BrokerReachable, error.to_string());
+            format!("{error}; see kafka.bootstrap_servers")
+        };
+        if !tries.failed(world, signals, mend, why)? {
+            return Ok(false);
+        }
+    }
+}
+
+/// The goals of `--until-end`; none without it, and `None` if a signal came first.
 pub(super) fn goals(
     world: &World,
     edge: &KafkaEdge,
@@ -105,11 +141,18 @@ pub(super) fn goals(
         return Ok(Some(Arc::new(Goals::default())));
     }
     let topics = &world.settings.kafka.topics;
+    let tries = Tries::begin(options);
     loop {
-        let (asked, names) = (edge.clone(), topics.clone());
-        let answer = world.runtime.spawn_blocking(move || Goals::at_present(&asked, &names));
+        let (asked, settings) = (edge.clone(), world.settings.kafka.clone());
+        let ask = move || {
+            // The reason why nobody answers is told to those who ask for nothing else.
+            let reason =
+                |error| reach(&settings, &settings.bootstrap_servers, LOOK).err().unwrap_or(error);
+            Goals::at_present(&asked, &settings.topics).map_err(reason)
+        };
+        let answer = world.runtime.spawn_blocking(ask);
         let Some(answer) = unless_signalled(world, signals, answer) else { return Ok(None) };
-        match answer.map_err(|error| DaemonError::Fatal(error.to_string()))? {
+        let error = match answer.map_err(|error| DaemonError::Fatal(error.to_string()))? {
             Ok(goals) => {
                 world.status.met(Condition::BrokerReachable);
                 return match goals.missing(topics).first() {
@@ -118,16 +161,13 @@ pub(super) fn goals(
                 };
             }
             Err(error @ KafkaError::Config(_)) => return Err(error.into()),
-            Err(error) => {
-                tracing::error!(
-                    "the ends of the logs cannot be asked: {error}; it is tried again; see \
-                     kafka.bootstrap_servers"
-                );
-                world.status.unmet(Condition::BrokerReachable, error.to_string());
-            }
-        }
-        let pause = async { tokio::time::sleep(RETRY_EVERY).await };
-        if unless_signalled(world, signals, pause).is_none() {
+            Err(error) => error,
+        };
+        world.status.unmet(Condition::BrokerReachable, error.to_string());
+        let mend = error.is_to_be_mended();
+        let why =
+            format!("the ends of the logs cannot be asked: {error}; see kafka.bootstrap_servers");
+        if !tries.failed(world, signals, mend, why)? {
             return Ok(None);
         }
     }

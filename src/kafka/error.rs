@@ -36,6 +36,16 @@ pub enum KafkaError {
         /// What the client or the broker said.
         reason: String,
     },
+    /// The brokers are too old for the group protocol: another protocol, or newer brokers.
+    #[error(
+        "kafka.group_protocol = \"consumer\": the brokers at {server} do not know this protocol \
+         (KIP-848, the request ConsumerGroupHeartbeat): set it to \"classic\", or use brokers of \
+         Kafka 4.0 or later"
+    )]
+    GroupProtocol {
+        /// The addresses, as they were given.
+        server: String,
+    },
     /// The group has members, who alone may move its offsets: end them first.
     #[error(
         "the group {group} has members ({reason}): stop every sink of it first. One that was \
@@ -56,7 +66,10 @@ impl KafkaError {
     /// Whether a person must mend settings or rights; another try alone will not help.
     pub fn is_to_be_mended(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Subscribe(_) | Self::Refused { .. } => true,
+            Self::Config(_)
+            | Self::Subscribe(_)
+            | Self::Refused { .. }
+            | Self::GroupProtocol { .. } => true,
             // The code's name ends librdkafka's text.
             Self::Request { reason, .. } => {
                 ["AUTHORIZATION_FAILED", "UNKNOWN_TOPIC"].iter().any(|code| reason.contains(code))

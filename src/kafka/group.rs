@@ -19,7 +19,7 @@ use super::list::PartitionList;
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
 use super::{AssignLane, GroupListener};
-use crate::record::{Epoch, TopicPartition};
+use crate::record::{Epoch, TopicPartition, is_internal};
 
 /// How long one poll of the main queue waits.
 const TICK: Duration = Duration::from_millis(100);
@@ -112,10 +112,12 @@ impl Group {
         }
     }
 
-    /// Parks what was assigned and tells the listener, which starts it once it knows where.
+    /// Parks what was assigned and tells the listener, which starts it once it knows where. Of
+    /// Kafka's own topics it hears nothing, so they stay parked: with KIP-848 the broker matches
+    /// expressions, and gives those out too.
     fn assign(&mut self, partitions: &[TopicPartition]) {
         let mut pairs = Vec::with_capacity(partitions.len());
-        for partition in partitions {
+        for partition in partitions.iter().filter(|each| !is_internal(&each.topic)) {
             let epoch = self.fence.open(partition);
             let lane = (self.assign_lane)(partition) % self.lanes.len();
             let mut gate = self.lanes[lane].gate();
@@ -232,9 +234,14 @@ impl Group {
 
     fn forward(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            let Some((_, lane)) = self.held.get(partition) else { continue };
+            let lane = match self.held.get(partition) {
+                Some((_, lane)) => *lane,
+                // A lane drops what it has not started.
+                None if is_internal(&partition.topic) => 0,
+                None => continue,
+            };
             match Queue::of_partition(&self.client, partition) {
-                Some(queue) => queue.forward_to(&self.lanes[*lane].queue),
+                Some(queue) => queue.forward_to(&self.lanes[lane].queue),
                 None => self.listener.fatal(format!("{partition} has no queue")),
             }
         }

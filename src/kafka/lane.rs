@@ -29,6 +29,9 @@ use crate::record::{Epoch, Offset, Record, TopicPartition};
 
 /// How many messages one poll may bring.
 const BATCH: usize = 512;
+/// Or how many bytes: between two polls the lane tells what it holds, and stops if that is too
+/// much. A few large records are too much at once.
+const BATCH_BYTES: usize = 1 << 20;
 /// How long a seek may take; it is a round trip to a thread of our own process.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How soon a start that was too early (a commit in flight delays assignments) is tried again.
@@ -178,11 +181,15 @@ impl LaneConsumer {
             self.start_waiting();
         }
         let timeout = if self.retry_at.is_some() { timeout.min(START_RETRY) } else { timeout };
-        let mut delivered = 0;
+        let (mut delivered, mut bytes) = (0, 0);
         for number in 0..BATCH {
             let wait = if number == 0 { timeout } else { Duration::ZERO };
             let Some(message) = Message::take(&self.shared.queue, wait) else { break };
             delivered += usize::from(self.dispatch(&message, on_event));
+            bytes += message.len();
+            if bytes >= BATCH_BYTES {
+                break;
+            }
         }
         delivered
     }

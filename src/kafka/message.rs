@@ -25,6 +25,11 @@ impl Message {
         NonNull::new(message).map(Self)
     }
 
+    /// The bytes of its key and value.
+    pub(super) fn len(&self) -> usize {
+        self.raw().len + self.raw().key_len
+    }
+
     fn raw(&self) -> &c::rd_kafka_message_t {
         // SAFETY: alive until the drop.
         unsafe { self.0.as_ref() }

@@ -218,6 +218,17 @@ impl Event {
         unsafe { string(c::rd_kafka_event_error_string(self.ptr())) }
     }
 
+    /// What kind of line it is, its text and its level (as in syslog), if it is a line of the log.
+    pub(super) fn log_line(&self) -> Option<(String, String, c_int)> {
+        let (mut kind, mut text): (*const c_char, *const c_char) = (ptr::null(), ptr::null());
+        let mut level = 0;
+        // SAFETY: the event is alive; the strings live as long and are copied.
+        unsafe {
+            let is_none = c::rd_kafka_event_log(self.ptr(), &mut kind, &mut text, &mut level) != 0;
+            (!is_none).then(|| (string(kind), string(text), level))
+        }
+    }
+
     /// The entries of its list of Kafka partitions; none if it has no list.
     pub(super) fn entries(&self) -> Vec<Entry> {
         // SAFETY: the event owns the list and is alive; the entries are copies.

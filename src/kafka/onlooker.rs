@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
@@ -15,11 +16,18 @@ use super::facts::{self, Answers, LogBounds};
 use super::native::{self, Client, Event, Queue, millis};
 use super::report::NO_TOKENS;
 use super::{KafkaError, properties};
-use crate::config::KafkaSettings;
+use crate::config::{GroupProtocol, KafkaSettings};
 use crate::record::{Committed, IsolationLevel, Offset, TimestampMs, TopicFacts, TopicPartition};
 
 /// How long one try of the metadata takes before the client's errors are looked at.
 const ONE_TRY: Duration = Duration::from_secs(1);
+
+/// How librdkafka (2.12.1, `rd_kafka_handle_ApiVersion`) begins to list what a broker knows, and
+/// how it names the request that KIP-848 rests on.
+const LIST: &str = "Broker API support:";
+const HEARTBEAT: &str = "ApiKey ConsumerGroupHeartbeat (68) Versions ";
+/// The version of it that librdkafka speaks; Kafka 3.9 has version 0 alone.
+const HEARTBEAT_VERSION: u16 = 1;
 
 /// Asks one server alone for the cluster's brokers, which come as `host:port`. Blocks, at most
 /// about `patience`.
@@ -30,17 +38,47 @@ pub fn reach(
 ) -> Result<Vec<String>, KafkaError> {
     let mut config = properties::onlooker(settings, IsolationLevel::ReadCommitted);
     config.set("bootstrap.servers", server);
-    let client = Arc::new(Client::consumer(&config, settings.msk_iam_region.as_deref())?);
+    Ok(ask(settings, server, &config, patience)?.0)
+}
+
+/// Whether the brokers know `kafka.group_protocol`. To librdkafka's member one that does not is
+/// a coordinator that is away, for ever. Blocks, at most about `patience`.
+pub fn knows_group_protocol(
+    settings: &KafkaSettings,
+    patience: Duration,
+) -> Result<(), KafkaError> {
+    if settings.group_protocol == GroupProtocol::Classic {
+        return Ok(());
+    }
+    let server = &settings.bootstrap_servers;
+    let mut config = properties::onlooker(settings, IsolationLevel::ReadCommitted);
+    // What a broker knows is told in these lines alone.
+    config.set("debug", "feature");
+    let (_, heard) = ask(settings, server, &config, patience)?;
+    if heard.lists && !heard.knows_heartbeat {
+        return Err(KafkaError::GroupProtocol { server: server.clone() });
+    }
+    Ok(())
+}
+
+fn ask(
+    settings: &KafkaSettings,
+    server: &str,
+    config: &ClientConfig,
+    patience: Duration,
+) -> Result<(Vec<String>, Heard), KafkaError> {
+    let client = Arc::new(Client::consumer(config, settings.msk_iam_region.as_deref())?);
     let queue = Queue::replies(&client);
     let deadline = Instant::now() + patience;
     let mut heard = Heard::default();
     loop {
-        match brokers(&client, ONE_TRY) {
-            Ok(brokers) => return Ok(brokers),
-            Err(reason) => heard.reason = heard.reason.or(Some(reason)),
-        }
+        let answer = brokers(&client, ONE_TRY);
         while let Some(event) = queue.poll(Duration::ZERO) {
             heard.event(&event);
+        }
+        match answer {
+            Ok(brokers) => return Ok((brokers, heard)),
+            Err(reason) => heard.reason = heard.reason.or(Some(reason)),
         }
         if heard.refused.is_some() || Instant::now() >= deadline {
             return Err(heard.into_error(server));
@@ -57,17 +95,34 @@ struct Heard {
     connection: Option<String>,
     /// Why the request failed; mostly just the time.
     reason: Option<String>,
+    /// Whether a broker has listed what it knows.
+    lists: bool,
+    /// Whether the request of KIP-848 was among that.
+    knows_heartbeat: bool,
 }
 
 impl Heard {
     fn event(&mut self, event: &Event) {
         match event.kind() {
             c::RD_KAFKA_EVENT_ERROR => self.error(event.error(), event.error_text()),
+            c::RD_KAFKA_EVENT_LOG => {
+                if let Some((_, text, _)) = event.log_line() {
+                    self.line(&text);
+                }
+            }
             c::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
                 self.refused = Some(NO_TOKENS.to_owned());
             }
             _ => {}
         }
+    }
+
+    /// A line about what a broker knows, such as `... Versions 0..1`.
+    fn line(&mut self, text: &str) {
+        self.lists |= text.contains(LIST);
+        let versions = text.split_once(HEARTBEAT).and_then(|(_, rest)| rest.split_once(".."));
+        let newest = versions.and_then(|(_, newest)| newest.trim().parse::<u16>().ok());
+        self.knows_heartbeat |= newest.is_some_and(|newest| newest >= HEARTBEAT_VERSION);
     }
 
     fn error(&mut self, code: Code, text: String) {
@@ -207,5 +262,18 @@ mod tests {
         assert_eq!(text(&[down]), "b:1 cannot be reached: timed out");
         assert_eq!(text(&[password, refused]), "b:1 refuses this client: wrong password");
         assert!(after(&[password]).is_to_be_mended() && !after(&[refused]).is_to_be_mended());
+    }
+
+    #[test]
+    fn the_heartbeat_counts_from_the_version_that_is_spoken() {
+        let knows = |versions: &str| {
+            let mut heard = Heard::default();
+            heard.line("[thrd:b]: b:9092/1: Broker API support:");
+            heard.line(&format!(
+                "[thrd:b]: b:9092/1:   ApiKey ConsumerGroupHeartbeat (68) Versions {versions}"
+            ));
+            heard.lists && heard.knows_heartbeat
+        };
+        assert!(knows("0..1") && knows("1..12") && !knows("0..0"));
     }
 }

@@ -7,9 +7,9 @@ use rdkafka::ClientConfig;
 use rdkafka::bindings as c;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{FetchMemory, native};
+use super::{FetchMemory, KafkaError, native};
 use crate::config::{Assignor, GroupProtocol, KafkaSettings};
-use crate::record::IsolationLevel;
+use crate::record::{INTERNAL_TOPICS, IsolationLevel};
 
 /// librdkafka's defaults, for where the user set none.
 const SESSION_TIMEOUT_MS: u64 = 45_000;
@@ -17,6 +17,9 @@ const MAX_POLL_INTERVAL_MS: u64 = 300_000;
 
 /// The broker's largest message by default, and librdkafka's floor of `fetch.max.bytes`.
 const MESSAGE_MAX_BYTES: u64 = 1_000_000;
+
+/// A larger answer of a broker brings nothing.
+const MOST_REPLY: u64 = 52_428_800;
 
 /// What the queues of a client that only looks may hold.
 const LOOK_BYTES: u64 = 16 << 20;
@@ -32,11 +35,23 @@ pub(super) fn consumer(
     connection(&mut config, settings);
     promise(&mut config, isolation);
     group(&mut config, settings);
-    fetching(&mut config, memory, lanes);
+    fetching(&mut config, settings, memory, lanes);
     for (key, value) in &settings.librdkafka {
         config.set(key, value.expose_secret());
     }
+    without_internal_topics(&mut config, settings);
     config
+}
+
+/// Expressions match none of Kafka's own topics. With KIP-848 the broker matches, and a client that
+/// does not want to know what it was given waits for ever; there `group` leaves them alone.
+fn without_internal_topics(config: &mut ClientConfig, settings: &KafkaSettings) {
+    const NAME: &str = "topic.blacklist";
+    if settings.group_protocol == GroupProtocol::Classic {
+        let own = INTERNAL_TOPICS.iter().map(|topic| format!("^{topic}$"));
+        let all: Vec<_> = config.get(NAME).map(str::to_owned).into_iter().chain(own).collect();
+        config.set(NAME, all.join(","));
+    }
 }
 
 /// The properties of a client that only looks: it never joins a group and keeps little.
@@ -44,7 +59,7 @@ pub(super) fn onlooker(settings: &KafkaSettings, isolation: IsolationLevel) -> C
     let mut config = ClientConfig::new();
     connection(&mut config, settings);
     promise(&mut config, isolation);
-    fetching(&mut config, FetchMemory { bytes: LOOK_BYTES }, 1);
+    fetching(&mut config, settings, FetchMemory { bytes: LOOK_BYTES }, 1);
     for (key, value) in &settings.librdkafka {
         config.set(key, value.expose_secret());
     }
@@ -103,9 +118,18 @@ fn group(config: &mut ClientConfig, settings: &KafkaSettings) {
 /// Half of the memory is for what waits in the lanes' queues, the rest for replies on their way
 /// and for what decompression adds. The limit of a queue counts per **lane**, because
 /// `rd_kafka_q_size` follows the forward of a Kafka partition's queue to its lane's.
-fn fetching(config: &mut ClientConfig, memory: FetchMemory, lanes: usize) {
+fn fetching(
+    config: &mut ClientConfig,
+    settings: &KafkaSettings,
+    memory: FetchMemory,
+    lanes: usize,
+) {
     let per_lane = (memory.bytes / 2 / lanes.max(1) as u64 / 1024).clamp(1024, 2_097_151);
-    let reply = (memory.bytes / 8).clamp(MESSAGE_MAX_BYTES, 52_428_800);
+    // librdkafka wants message.max.bytes <= fetch.max.bytes < receive.message.max.bytes.
+    let set = |name: &str| settings.librdkafka.get(name)?.expose_secret().parse::<u64>().ok();
+    let most = set("receive.message.max.bytes").map_or(MOST_REPLY, |most| most.saturating_sub(512));
+    let least = set("message.max.bytes").unwrap_or(MESSAGE_MAX_BYTES);
+    let reply = (memory.bytes / 8).clamp(MESSAGE_MAX_BYTES, MOST_REPLY).min(most).max(least);
     let per_partition = (reply / 2).clamp(512 * 1024, 4 * 1024 * 1024);
     config
         .set("queued.max.messages.kbytes", per_lane.to_string())
@@ -117,32 +141,66 @@ fn fetching(config: &mut ClientConfig, memory: FetchMemory, lanes: usize) {
         .set("fetch.queue.backoff.ms", "20");
 }
 
-/// What librdkafka says of the user's own properties, each by itself: all that it refuses. It
-/// needs no broker.
-pub fn refused(settings: &KafkaSettings) -> Vec<String> {
-    let refused = |(name, value): (&String, &SecretString)| {
-        // A secret may stand in the wrong place, and librdkafka quotes what it refuses.
-        let shown = |text: String| match value.expose_secret() {
-            secret if secret.len() > 3 => text.replace(secret, "..."),
-            _ => text,
-        };
-        let (key, value) = (CString::new(name.as_str()), CString::new(value.expose_secret()));
-        let (Ok(key), Ok(value)) = (key, value) else {
-            return Some(format!("kafka.librdkafka.{name}: a NUL in it"));
-        };
-        let mut text = [0 as c_char; 512];
-        // SAFETY: the configuration is ours and freed; all arguments outlive the calls.
-        let (result, text) = unsafe {
-            let conf = c::rd_kafka_conf_new();
-            let (at, len) = (text.as_mut_ptr(), text.len());
-            let result = c::rd_kafka_conf_set(conf, key.as_ptr(), value.as_ptr(), at, len);
-            c::rd_kafka_conf_destroy(conf);
-            (result, native::string(text.as_ptr()))
-        };
-        let taken = result as i32 == 0;
-        (!taken).then(|| format!("kafka.librdkafka.{name}: {}", shown(text)))
+/// What librdkafka refuses in the user's own properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The property; none where it is several together that do not fit, and none is named.
+    pub property: Option<String>,
+    /// What librdkafka says, without a value that may be secret.
+    pub message: String,
+}
+
+/// All values that librdkafka refuses, or, with `together` and where it takes each by itself, why it
+/// makes no client of them. It needs no broker, and none is asked.
+pub fn refused(settings: &KafkaSettings, together: bool) -> Vec<Refusal> {
+    let values: Vec<_> = settings.librdkafka.iter().filter_map(refused_value).collect();
+    if values.is_empty() && together {
+        return refused_together(settings).into_iter().collect();
+    }
+    values
+}
+
+fn refused_value((name, value): (&String, &SecretString)) -> Option<Refusal> {
+    let refusal = |message| Some(Refusal { property: Some(name.clone()), message });
+    let (key, exposed) = (CString::new(name.as_str()), CString::new(value.expose_secret()));
+    let (Ok(key), Ok(exposed)) = (key, exposed) else { return refusal("a NUL in it".to_owned()) };
+    let mut text = [0 as c_char; 512];
+    // SAFETY: the configuration is ours and freed; all arguments outlive the calls.
+    let (result, text) = unsafe {
+        let conf = c::rd_kafka_conf_new();
+        let (at, len) = (text.as_mut_ptr(), text.len());
+        let result = c::rd_kafka_conf_set(conf, key.as_ptr(), exposed.as_ptr(), at, len);
+        c::rd_kafka_conf_destroy(conf);
+        (result, native::string(text.as_ptr()))
     };
-    settings.librdkafka.iter().filter_map(refused).collect()
+    if result as i32 == 0 { None } else { refusal(shown(text, value)) }
+}
+
+/// A secret may stand in the wrong place, and librdkafka quotes what it refuses.
+fn shown(text: String, value: &SecretString) -> String {
+    match value.expose_secret() {
+        secret if secret.len() > 3 => text.replace(secret, "..."),
+        _ => text,
+    }
+}
+
+/// Makes the clients of a run and of the other commands, without a broker.
+fn refused_together(settings: &KafkaSettings) -> Option<Refusal> {
+    let isolation = IsolationLevel::ReadCommitted;
+    let memory = FetchMemory { bytes: LOOK_BYTES };
+    let both = [consumer(settings, isolation, memory, 1), onlooker(settings, isolation)];
+    let failed = both.into_iter().find_map(|mut config| {
+        config.remove("bootstrap.servers");
+        match native::Client::consumer(&config, None) {
+            Err(KafkaError::Config(text)) => Some(text),
+            _ => None,
+        }
+    })?;
+    let message = settings.librdkafka.values().fold(failed, shown);
+    // The longest name wins: one may stand within another.
+    let named = settings.librdkafka.keys().filter(|name| message.contains(name.as_str()));
+    let property = named.max_by_key(|name| name.len()).cloned();
+    Some(Refusal { property, message })
 }
 
 /// How long the rebalance callback waits for commits in flight before the process stops.
@@ -212,17 +270,45 @@ mod tests {
         assert_eq!(fence_deadline(&of(&settings, 1)), Duration::from_secs(20));
     }
 
+    fn of_properties(given: &[(&str, &str)]) -> KafkaSettings {
+        let mut settings = settings(GroupProtocol::Classic, Assignor::Eager);
+        for (name, value) in given {
+            settings.librdkafka.insert((*name).to_owned(), (*value).to_owned().into());
+        }
+        settings
+    }
+
     #[test]
     fn values_that_librdkafka_refuses_are_told_all_at_once() {
-        let mut settings = settings(GroupProtocol::Classic, Assignor::Eager);
         let given = [("session.timeout.ms", "abc"), ("debug", "hunter2"), ("client.id", "fine")];
-        for (name, value) in given {
-            settings.librdkafka.insert(name.to_owned(), value.to_owned().into());
+        let told = refused(&of_properties(&given), true);
+        let names: Vec<_> = told.iter().map(|each| each.property.as_deref()).collect();
+        assert_eq!(names, [Some("debug"), Some("session.timeout.ms")]);
+        assert!(!told[0].message.contains("hunter2"), "{told:?}");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_without_a_broker() {
+        let mechanism = [("security.protocol", "sasl_plaintext"), ("sasl.mechanism", "NONSENSE")];
+        let told = refused(&of_properties(&mechanism), true);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(!told[0].message.is_empty());
+        let user = [("security.protocol", "sasl_plaintext"), ("sasl.mechanism", "PLAIN")];
+        assert_eq!(refused(&of_properties(&user), true).len(), 1, "neither user nor password");
+        let answer = [("fetch.max.bytes", "2000000"), ("message.max.bytes", "3000000")];
+        let told = refused(&of_properties(&answer), true);
+        assert_eq!(told[0].property.as_deref(), Some("message.max.bytes"), "{told:?}");
+        assert!(told[0].message.contains("fetch.max.bytes"), "{told:?}");
+    }
+
+    /// Ours make way for what the user sets beside them.
+    #[test]
+    fn our_own_sizes_fit_the_users() {
+        for given in [("message.max.bytes", "40000000"), ("receive.message.max.bytes", "18000000")]
+        {
+            let settings = of_properties(&[given]);
+            assert_eq!(refused(&settings, true), [], "{given:?}");
+            native::Client::consumer(&of(&settings, 256 << 20), None).unwrap();
         }
-        let told = refused(&settings);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("kafka.librdkafka.debug: "), "{told:?}");
-        assert!(!told[0].contains("hunter2"), "{told:?}");
-        assert!(told[1].starts_with("kafka.librdkafka.session.timeout.ms: "), "{told:?}");
     }
 }

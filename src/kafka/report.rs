@@ -1,7 +1,6 @@
 //! What the group's main queue tells beside rebalances: logs, errors, whether brokers are there.
 
 use std::collections::HashMap;
-use std::ffi::c_char;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,7 @@ pub(super) const NO_TOKENS: &str = "sasl.mechanism=OAUTHBEARER: the tokens that 
 pub(super) struct Report {
     spans: HashMap<String, (Option<Instant>, u32)>,
     down: bool,
+    reached: bool,
     answered: bool,
     looked: Option<Instant>,
 }
@@ -46,7 +46,7 @@ impl Report {
 
     /// The group gave an answer, if only an empty one.
     pub(super) fn answered(&mut self, listener: &dyn GroupListener) {
-        let first = !std::mem::replace(&mut self.answered, true);
+        let first = !std::mem::replace(&mut self.answered, true) && !self.reached;
         listener.group_answered();
         // Its coordinator is a broker.
         if std::mem::take(&mut self.down) || first {
@@ -68,9 +68,12 @@ impl Report {
         if !self.answered && generation(client) > 0 {
             self.answered(listener);
         }
-        if self.down && brokers_answer(client) {
-            self.down = false;
-            listener.broker_state(true, "brokers answer again");
+        // The group may keep silent for long, or for ever: a topic that is not there.
+        let unknown = !self.answered && !self.reached;
+        if (self.down || unknown) && brokers_answer(client) {
+            let back = std::mem::take(&mut self.down);
+            self.reached = true;
+            listener.broker_state(true, if back { "brokers answer again" } else { "they answer" });
         }
     }
 
@@ -90,20 +93,12 @@ impl Report {
                 tracing::warn!(error = text, "Kafka connection");
             }
         } else {
-            listener.group_error(&text);
+            listener.group_error(&(text + hint(code)));
         }
     }
 
     fn log(&mut self, event: &Event) {
-        let (mut fac, mut text): (*const c_char, *const c_char) = (ptr::null(), ptr::null());
-        let mut level = 0;
-        // SAFETY: the event is alive; the strings live as long and are copied.
-        let (fac, text) = unsafe {
-            if c::rd_kafka_event_log(event.ptr(), &mut fac, &mut text, &mut level) != 0 {
-                return;
-            }
-            (native::string(fac), native::string(text))
-        };
+        let Some((fac, text, level)) = event.log_line() else { return };
         if !self.allow(&fac) {
             return;
         }
@@ -130,12 +125,20 @@ impl Report {
     }
 }
 
-/// How to mend what ended the client, where that is known.
+/// How to mend it, where that is known.
 const fn hint(code: Code) -> &'static str {
     match code {
         Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => {
             "; each instance needs a kafka.group_instance_id of its own, and another one has taken \
              this one's"
+        }
+        Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION
+        | Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE => {
+            "; kafka.group_protocol = \"consumer\" needs brokers of Kafka 4.0 or later that allow it \
+             (group.coordinator.rebalance.protocols); else set it to \"classic\""
+        }
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC => {
+            "; create the topic, or take it out of kafka.topics"
         }
         _ => "",
     }

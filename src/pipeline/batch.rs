@@ -122,8 +122,14 @@ impl OpenBatch {
         matches!(target, Target::Hive(_)) && is_new && open >= most
     }
 
-    /// Adds a landing record's line.
-    pub(super) fn push(&mut self, record: &Record<'_>, target: Target, line: &[u8], usable: bool) {
+    /// Adds a landing record's line, which comes in two pieces.
+    pub(super) fn push(
+        &mut self,
+        record: &Record<'_>,
+        target: Target,
+        line: [&[u8]; 2],
+        usable: bool,
+    ) {
         let time = record.timestamp.filter(|_| usable).map(|at| at.0);
         if self.first.is_none() {
             self.first = Some((first_record(record), target.clone()));
@@ -135,9 +141,11 @@ impl OpenBatch {
             uncompressed: 0,
             times: None,
         });
-        object.encoder.write(line);
+        for piece in line {
+            object.encoder.write(piece);
+            object.uncompressed += piece.len() as u64;
+        }
         object.records += 1;
-        object.uncompressed += line.len() as u64;
         object.times = widened(object.times, time);
         // Only the object that was written to can have become the largest.
         self.largest_object = self.largest_object.max(object.encoder.stored());
@@ -299,7 +307,7 @@ mod tests {
     fn sealed(records: &[(i64, Target)], pinned_first: Option<i64>) -> SealedBatch {
         let mut batch = OpenBatch::new(Offset(5), Moment(0), Moment(9), Arc::new(sample()), None);
         for (offset, target) in records {
-            batch.push(&record(*offset), target.clone(), b"{}\n", true);
+            batch.push(&record(*offset), target.clone(), [b"{}", b"\n"], true);
             batch.saw(&record(*offset));
         }
         batch.seal(&Seal {
@@ -354,8 +362,8 @@ mod tests {
     #[test]
     fn dead_letters_do_not_count_as_a_hive_partition() {
         let mut batch = OpenBatch::new(Offset(0), Moment(0), Moment(9), Arc::new(sample()), None);
-        batch.push(&record(0), Target::DeadLetters, b"{}\n", true);
-        batch.push(&record(1), hive("a=1"), b"{}\n", true);
+        batch.push(&record(0), Target::DeadLetters, [b"{}", b"\n"], true);
+        batch.push(&record(1), hive("a=1"), [b"{}", b"\n"], true);
         assert!(!batch.would_exceed(&hive("a=1"), 1));
         assert!(batch.would_exceed(&hive("a=2"), 1));
         assert!(!batch.would_exceed(&hive("a=2"), 2));

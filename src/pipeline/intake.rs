@@ -10,7 +10,7 @@ use super::action::{Event, Moment, StopReason};
 use super::batch::{OpenBatch, Seal, Target};
 use super::decode::{InvalidReason, decode, has_envelope_member};
 use super::layout::layout_hash;
-use super::line::{write_dead_letter, write_enveloped, write_value};
+use super::line::{write_dead_letter, write_line};
 use super::memory::Turn;
 use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIENCE};
 use super::pin::Pin;
@@ -20,6 +20,9 @@ use super::stops;
 use crate::record::{
     Defect, Envelope, InvalidPolicy, Layout, Offset, OffsetRange, Record, TombstonePolicy,
 };
+
+/// Larger values go from the message to the encoder without a copy.
+const LARGEST_SCRATCH: usize = 64 << 10;
 
 /// What a record becomes.
 pub(super) enum Fate<'a> {
@@ -66,17 +69,15 @@ impl Partition {
                 let raw = record.value.map_or(0, <[u8]>::len);
                 self.counters.compacted += u64::from(matches!(line, Cow::Owned(_)) && raw > 0);
                 cx.scratch.clear();
-                match layout.envelope {
-                    Envelope::None => write_value(cx.scratch, &line),
-                    Envelope::Fields => write_enveloped(cx.scratch, &line, &self.at, record),
-                }
-                self.land(cx, record, Target::Hive(route.path), !route.unusable_time);
+                let (envelope, most) = (layout.envelope, LARGEST_SCRATCH);
+                let head = write_line(cx.scratch, envelope, &line, most, &self.at, record);
+                self.land(cx, record, head, Target::Hive(route.path), !route.unusable_time);
             }
             Fate::DeadLetter(reason) => {
                 *self.counters.dead_letters.entry(reason).or_default() += 1;
                 cx.scratch.clear();
                 write_dead_letter(cx.scratch, &self.at, record, reason);
-                self.land(cx, record, Target::DeadLetters, true);
+                self.land(cx, record, &[], Target::DeadLetters, true);
             }
             Fate::Skip(reason) => {
                 *self.counters.skipped.entry(reason).or_default() += 1;
@@ -90,7 +91,15 @@ impl Partition {
         }
     }
 
-    fn land(&mut self, cx: &mut Context<'_>, record: &Record<'_>, target: Target, usable: bool) {
+    /// Adds a line: `head`, then what stands in the scratch buffer.
+    fn land(
+        &mut self,
+        cx: &mut Context<'_>,
+        record: &Record<'_>,
+        head: &[u8],
+        target: Target,
+        usable: bool,
+    ) {
         let most = self.policy.rotation.max_open_hive_partitions;
         let exceeds = self.open.as_ref().is_some_and(|open| open.would_exceed(&target, most));
         if exceeds && self.replay.is_none() {
@@ -98,7 +107,10 @@ impl Partition {
         }
         self.open_batch(cx);
         if let Some(open) = &mut self.open {
-            open.push(record, target, cx.scratch, usable);
+            open.push(record, target, [head, cx.scratch], usable);
+        }
+        if cx.scratch.capacity() > 4 * LARGEST_SCRATCH {
+            *cx.scratch = Vec::new();
         }
         self.read(record);
         if self.replay.is_none() || Defect::ReplayWithTodaysLimits.is_in() {

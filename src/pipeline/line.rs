@@ -3,35 +3,42 @@
 //! Fed by `batch` with decoded values, feeds `encode`. Pure functions of record and layout.
 
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::decode::{ENVELOPE_MEMBER, InvalidReason};
-use crate::record::{HeaderSource, Record, TopicPartition};
+use crate::record::{Envelope, HeaderSource, Record, TopicPartition};
 
-/// Appends the value and its line break.
-pub(super) fn write_value(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend_from_slice(value);
-    out.push(b'\n');
-}
-
-/// Appends the value with one member `_kafka` more; the value's own bytes stay untouched.
-pub(super) fn write_enveloped(
+/// Appends the line of a value, with the envelope if the layout has one; the value's own bytes
+/// stay untouched. A value of more than `most` bytes is not copied: what of it stands before the
+/// appended bytes is returned, and is nothing otherwise.
+pub(super) fn write_line<'v>(
     out: &mut Vec<u8>,
-    value: &[u8],
+    envelope: Envelope,
+    value: &'v [u8],
+    most: usize,
     from: &TopicPartition,
     record: &Record<'_>,
-) {
-    let body = value.strip_suffix(b"}").unwrap_or(value);
-    out.extend_from_slice(body);
-    if !body[1..].iter().all(u8::is_ascii_whitespace) {
-        out.push(b',');
+) -> &'v [u8] {
+    let body = match envelope {
+        Envelope::None => value,
+        Envelope::Fields => value.strip_suffix(b"}").unwrap_or(value),
+    };
+    let (copied, apart) = if value.len() > most { (&[][..], body) } else { (body, &[][..]) };
+    out.extend_from_slice(copied);
+    if envelope == Envelope::Fields {
+        if !body[1..].iter().all(u8::is_ascii_whitespace) {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(ENVELOPE_MEMBER.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_json(out, &Origin { from, record, rejected: None });
+        out.push(b'}');
     }
-    out.extend_from_slice(b"\"");
-    out.extend_from_slice(ENVELOPE_MEMBER.as_bytes());
-    out.extend_from_slice(b"\":");
-    write_json(out, &Origin { from, record, rejected: None });
-    out.extend_from_slice(b"}\n");
+    out.push(b'\n');
+    apart
 }
 
 /// Appends the record as a dead letter: where it came from, why, and its bytes in base64.
@@ -41,6 +48,8 @@ pub(super) fn write_dead_letter(
     record: &Record<'_>,
     reason: InvalidReason,
 ) {
+    // Grown step by step, a large one would be there twice for a while.
+    out.reserve(record.value.map_or(0, <[u8]>::len) / 3 * 4 + (1 << 10));
     write_json(out, &Origin { from, record, rejected: Some(reason) });
     out.push(b'\n');
 }
@@ -67,7 +76,7 @@ impl Serialize for Origin<'_> {
         serialize_bytes(&mut map, "key", "key_base64", self.record.key)?;
         map.serialize_entry("headers", &Headers(self.record.headers))?;
         if let Some(reason) = self.rejected {
-            map.serialize_entry("value", &self.record.value.map(|value| STANDARD.encode(value)))?;
+            map.serialize_entry("value", &self.record.value.map(InBase64))?;
             map.serialize_entry("reason", reason.as_str())?;
         }
         map.end()
@@ -85,6 +94,15 @@ fn serialize_bytes<M: SerializeMap>(
         None => map.serialize_entry(name, &None::<()>),
         Some(Ok(text)) => map.serialize_entry(name, text),
         Some(Err(_)) => map.serialize_entry(base64_name, &STANDARD.encode(bytes.unwrap_or(b""))),
+    }
+}
+
+/// Written piece by piece: a value may be large.
+struct InBase64<'a>(&'a [u8]);
+
+impl Serialize for InBase64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
     }
 }
 
@@ -140,7 +158,14 @@ mod tests {
 
     fn enveloped(value: &str) -> String {
         let mut out = Vec::new();
-        with_record(|from, record| write_enveloped(&mut out, value.as_bytes(), from, record));
+        let fields = Envelope::Fields;
+        let mut apart = Vec::new();
+        with_record(|from, record| {
+            write_line(&mut out, fields, value.as_bytes(), usize::MAX, from, record);
+            let head = write_line(&mut apart, fields, value.as_bytes(), 0, from, record);
+            apart.splice(..0, head.iter().copied());
+        });
+        assert_eq!(out, apart, "a large value reads as a small one");
         String::from_utf8(out).unwrap()
     }
 

@@ -24,6 +24,16 @@ pub use policy::{
 use std::fmt;
 use std::sync::Arc;
 
+/// Kafka's own topics. An expression matches none of them, as Kafka's own consumers have it: whoever
+/// read `__consumer_offsets` would go on for ever, for each commit of theirs is a record there.
+pub const INTERNAL_TOPICS: [&str; 4] =
+    ["__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"];
+
+/// Whether it is one of Kafka's own topics.
+pub fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
+}
+
 /// A position in a Kafka partition, always the **next** offset to read when it is a position.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

@@ -152,7 +152,15 @@ fn refused<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E) -> Cause {
 fn unsorted(text: String) -> Cause {
     let lower = text.to_lowercase();
     if lower.contains("credential") || lower.contains("identity") {
-        Cause::NoCredentials(text)
+        // The chain tells of its last provider alone, which is rarely the one that was meant.
+        Cause::NoCredentials(match std::env::var("AWS_PROFILE") {
+            Ok(profile) if !profile.is_empty() => {
+                format!(
+                    "the profile {profile:?} (AWS_PROFILE) gives none, nor does anything else: {text}"
+                )
+            }
+            _ => text,
+        })
     } else {
         Cause::Unreachable(text)
     }

@@ -16,6 +16,19 @@ const SETTING: &str = "log.level";
 /// What prints requests whole when it is asked for details, session tokens and signatures among
 /// them.
 const TELLTALES: &str = "aws_smithy_runtime=info,aws_sigv4=info,aws_runtime=info";
+/// Libraries whose lines below a warning tell nothing to those who run the sink. The chain of
+/// credentials warns of each provider that it passes; what comes of it is told by the sink.
+const QUIET: &[(&str, &str)] = &[
+    ("aws_config", "error"),
+    ("aws_smithy_runtime", "warn"),
+    ("aws_smithy_runtime_api", "warn"),
+    ("aws_smithy_http_client", "warn"),
+    ("aws_runtime", "warn"),
+    ("aws_sdk_s3", "warn"),
+    ("hyper", "warn"),
+    ("hyper_util", "warn"),
+    ("rustls", "warn"),
+];
 /// The variable that wins over it.
 const VARIABLE: &str = "RUST_LOG";
 
@@ -51,6 +64,12 @@ fn filter(
     let details = ["debug", "trace", "4", "5"];
     if details.iter().any(|level| joined.to_ascii_lowercase().contains(level)) {
         joined = format!("{joined},{TELLTALES}");
+    }
+    if directives.iter().any(|directive| directive.eq_ignore_ascii_case("info")) {
+        // Whoever asks for a library by its name gets it, and whoever asks for details all.
+        let asked = |library: &str| directives.iter().any(|it| it.starts_with(library));
+        let quiet = QUIET.iter().filter(|(library, _)| !asked(library));
+        joined = quiet.fold(joined, |text, (library, level)| format!("{text},{library}={level}"));
     }
     EnvFilter::builder().parse(joined).map_err(|error| wrong(error.to_string()))
 }
@@ -127,6 +146,26 @@ mod tests {
             });
             assert_eq!(*lines.0.lock().unwrap(), b"", "{level}");
         }
+    }
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_asked_for() {
+        let seen = |level: &str| {
+            let filter = filter(&settings(level, LogFormat::Text), None).unwrap();
+            let lines = Lines::default();
+            let sink = lines.clone();
+            let dispatch = dispatch(filter, LogFormat::Text, false, move || sink.clone());
+            tracing::dispatcher::with_default(&dispatch, || {
+                tracing::info!(target: "aws_smithy_runtime::client", "noise");
+                tracing::warn!(target: "aws_smithy_runtime::client", "worth it");
+                tracing::info!(target: "kafka_s3_sink::daemon", "ours");
+            });
+            let bytes = lines.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap().lines().count()
+        };
+        assert_eq!(seen("info"), 2);
+        assert_eq!(seen("info,kafka_s3_sink::s3=debug"), 2);
+        assert_eq!(seen("info,aws_smithy_runtime=info"), 3);
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub(super) fn check(settings: &Settings, report: &mut Report) -> Option<Cluster>
         report.skip("topics", "not tried: it needs the brokers");
         return None;
     }
+    if let Err(error) = kafka::knows_group_protocol(&settings.kafka, PATIENCE) {
+        report.say(fault(&error), "brokers", error);
+    }
     let isolation = settings.topics.default.layout.isolation_level;
     let cluster = Onlooker::connect(&settings.kafka, isolation)
         .and_then(|onlooker| Ok((onlooker.topics()?, onlooker)));

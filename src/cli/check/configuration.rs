@@ -6,7 +6,6 @@ use super::super::ConfigArgs;
 use super::report::Report;
 use super::words;
 use crate::config::Settings;
-use crate::kafka::refused_properties;
 use crate::pipeline::{Mark, Pin, encode_metadata, layout_hash};
 use crate::record::{Layout, Offset};
 use crate::telemetry::http;
@@ -41,8 +40,6 @@ pub(super) fn check(args: &ConfigArgs, report: &mut Report) -> Option<Settings> 
             format!("{from}; a pin takes at most {size} of {} bytes", words::count(PIN_MAX as u64)),
         );
     }
-    let refused = refused_properties(&settings.kafka);
-    refused.iter().for_each(|text| report.mend(WHAT, text));
     if let Err(error) = http::check_token(&settings.http) {
         report.mend(WHAT, error);
     }

@@ -103,6 +103,17 @@ impl ProduceArgs {
         Ok(target)
     }
 
+    /// Whether the shares of what is no event fit into the whole.
+    pub(super) fn shares(&self) -> Result<(), String> {
+        let (tombstones, invalid) = (self.tombstones, self.invalid);
+        if tombstones + invalid > 1.0 {
+            return Err(format!(
+                "--tombstones {tombstones} and --invalid {invalid} are more than all events together"
+            ));
+        }
+        Ok(())
+    }
+
     /// The events, the last of `count` at `now_ms`; without a count from there on.
     pub(super) fn shape(&self, now_ms: i64) -> EventShape {
         let span = i64::try_from(self.event_time_span.as_micros()).unwrap_or(i64::MAX);

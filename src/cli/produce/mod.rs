@@ -21,9 +21,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) use args::ProduceArgs;
 
-use super::{failed, wrong_configuration};
+use super::{WRONG_CONFIGURATION, failed, wrong_configuration};
 use crate::config::{LogFormat, LogSettings};
 use crate::demo::events::{Events, SampleEvent, SampleKind};
+use crate::kafka::KafkaError;
 use crate::kafka::produce::{SampleProducer, SampleRecord, create_topic};
 use crate::telemetry::logging;
 use args::Target;
@@ -41,6 +42,10 @@ const SECOND_SIGNAL: i32 = 130;
 
 /// Produces until the count is reached or a signal comes; 1 if a record was not delivered.
 pub(super) fn produce(args: &ProduceArgs) -> ExitCode {
+    if let Err(reason) = args.shares() {
+        eprintln!("error: {reason}");
+        return ExitCode::from(WRONG_CONFIGURATION);
+    }
     let target = match args.target() {
         Ok(target) => target,
         Err(errors) => return wrong_configuration(&errors),
@@ -48,6 +53,10 @@ pub(super) fn produce(args: &ProduceArgs) -> ExitCode {
     match try_produce(args, &target) {
         Ok(tally) if tally.failed == 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
+        Err(error) if error.downcast_ref().is_some_and(KafkaError::is_to_be_mended) => {
+            failed(&error);
+            ExitCode::from(WRONG_CONFIGURATION)
+        }
         Err(error) => failed(&error),
     }
 }
@@ -114,7 +123,14 @@ fn prepare_topic(
         )
     })?;
     let topic = &args.topic;
-    if topics.contains_key(topic) {
+    if let Some(there) = topics.get(topic) {
+        let (there, wanted) = (*there as i64, i64::from(args.partitions));
+        if args.create && there != wanted {
+            eprintln!(
+                "warning: the topic {topic} is there already, with {there} Kafka partitions and not \
+                 {wanted}; it stays as it is"
+            );
+        }
         return Ok(());
     }
     if !args.create {

@@ -35,6 +35,13 @@ fn wishes_become_events_that_end_now() {
 }
 
 #[test]
+fn shares_are_parts_of_one_whole() {
+    args("--tombstones 40% --invalid 60%").shares().unwrap();
+    let said = args("--tombstones 50% --invalid 0.6").shares().unwrap_err();
+    assert!(said.contains("--tombstones 0.5") && said.contains("more than all"), "{said}");
+}
+
+#[test]
 fn without_a_count_events_go_on_from_now_at_their_rate() {
     let shape = args("--count 0 --rate 250").shape(5_000);
     assert_eq!((shape.start_ms, shape.step_us), (5_000, 4_000));

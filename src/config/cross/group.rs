@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 
+use super::Cross;
 use super::overlap::Topics;
-use super::{Cross, layers};
 use crate::config::error::ConfigError;
 use crate::config::librdkafka::{ALIASES, MECHANISM, MECHANISMS};
 use crate::config::{suggest, units};
@@ -83,8 +83,7 @@ impl Cross<'_> {
     /// an answer beyond this limit and asks again without end.
     pub(super) fn answer_size(&mut self) {
         const NAME: &str = "receive.message.max.bytes";
-        let sizes = layers(self.parts).filter_map(|values| values.number("records.max_bytes"));
-        let largest = sizes.max().unwrap_or_default();
+        let largest = self.parts.largest_record();
         let least = largest + ANSWER_OVERHEAD;
         let set = self.parts.librdkafka.get(NAME);
         let enough = |text: &str| text.parse().is_ok_and(|bytes: u64| bytes >= least);

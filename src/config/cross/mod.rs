@@ -4,15 +4,17 @@
 //! and comparing it would only raise a second error about the first.
 
 mod group;
+mod memory;
 mod overlap;
 mod roots;
 
 use super::error::{ConfigError, Place};
+use super::machine::Machine;
 use super::values::Values;
 use super::walk::Parts;
 
 /// Compares keys with one another.
-pub(super) fn check(parts: &Parts, errors: &mut Vec<ConfigError>) {
+pub(super) fn check(parts: &Parts, machine: Machine, errors: &mut Vec<ConfigError>) {
     let mut cross = Cross { parts, errors };
     cross.encryption();
     cross.topic_names();
@@ -20,17 +22,13 @@ pub(super) fn check(parts: &Parts, errors: &mut Vec<ConfigError>) {
     cross.aliases();
     cross.mechanism();
     cross.answer_size();
+    cross.memory(machine);
     cross.roots();
     cross.key_lengths();
-    for values in layers(parts) {
+    for values in parts.layers() {
         cross.compression_level(values);
         cross.dead_letters(values);
     }
-}
-
-/// The general values, then those of each topic with sections of its own.
-fn layers(parts: &Parts) -> impl Iterator<Item = &Values> {
-    std::iter::once(&parts.general).chain(parts.topics.values().map(|topic| &topic.values))
 }
 
 struct Cross<'a> {

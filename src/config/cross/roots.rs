@@ -1,7 +1,7 @@
 //! Where tables and dead letters stand, and how long their keys become.
 
+use super::Cross;
 use super::overlap::{self, Topics};
-use super::{Cross, layers};
 use crate::config::error::Place;
 use crate::config::rules::layout;
 use crate::config::values::Values;
@@ -48,7 +48,7 @@ impl Cross<'_> {
             return;
         }
         let tables = tables(parts);
-        for values in layers(parts) {
+        for values in parts.layers() {
             for key in [PREFIX, DEAD] {
                 self.root(key, values, &tables);
             }
@@ -85,7 +85,7 @@ impl Cross<'_> {
             return;
         }
         let tables = tables(parts);
-        for values in layers(parts).filter(|values| values.sound(&[PREFIX, HIVE])) {
+        for values in parts.layers().filter(|values| values.sound(&[PREFIX, HIVE])) {
             let own = tables.iter().filter(|(table, _)| std::ptr::eq(*table, values));
             let Some(longest) = own.map(|(_, topics)| topics.longest()).max() else { continue };
             let length = longest_key(values, longest);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use ::config::{Value, ValueKind};
 use secrecy::SecretString;
 
-use super::error::Place;
+use super::error::{ConfigError, Place};
 use super::suggest;
 use super::value;
 use names::{NAMES, Scope};
@@ -63,6 +63,15 @@ pub(super) fn checked(name: &str, value: &Value) -> Result<SecretString, String>
         ));
     }
     Ok(text.into())
+}
+
+/// What librdkafka refuses, with the place of the property, or of the first where none is named.
+pub(super) fn refusal(set: &Properties, name: Option<String>, message: String) -> ConfigError {
+    let of = |name: &String| set.get(name).map(|(_, place)| place.clone());
+    let place = name.as_ref().and_then(of).or_else(|| set.values().map(|(_, at)| at.clone()).min());
+    let key = name.map_or("kafka.librdkafka".to_owned(), |name| format!("kafka.librdkafka.{name}"));
+    let message = format!("librdkafka refuses it: {message} (see [kafka.librdkafka])");
+    ConfigError::Value { place: place.unwrap_or(Place::Environment), key, message }
 }
 
 /// Whether only producers know the property, so that it has no effect here.

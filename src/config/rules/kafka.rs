@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::{plain, repeated};
+use crate::record::is_internal;
 
 /// Kafka's own limit of a topic's name.
 pub(in crate::config) const MAX_TOPIC: usize = 249;
@@ -41,6 +42,9 @@ fn broker(text: &str) -> Result<(), String> {
 
 /// A topic's name, or a regular expression that begins with `^`.
 pub(in crate::config) fn topic(text: &str) -> Result<(), String> {
+    if is_internal(text) {
+        return Err(format!("{text:?} is one of Kafka's own topics, which hold no events"));
+    }
     if text.starts_with('^') { expression(text).map(|_| ()) } else { topic_name(text) }
 }
 

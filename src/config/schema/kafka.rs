@@ -93,7 +93,10 @@ pub(super) const KAFKA: SectionSpec = SectionSpec {
         KeySpec {
             path: "kafka.lanes",
             kind: Kind::Count { min: 1, max: 64 },
-            fallback: Fallback::Machine("the number of cores, at most 8", "2"),
+            fallback: Fallback::Machine(
+                "the number of cores, at most 8, and as many as memory.limit has room for",
+                "2",
+            ),
             doc: "Threads that decode and compress; each owns some of the Kafka partitions.",
         },
     ],

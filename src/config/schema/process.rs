@@ -3,8 +3,9 @@
 use super::{Fallback, HOUR, KeySpec, Kind, MIB, SECOND, SectionSpec};
 use crate::config::rules::process as rules;
 
-/// What librdkafka, the SDK and one small batch need in any case.
-pub(in crate::config) const MIN_MEMORY: u64 = 32 * MIB;
+/// What librdkafka, the SDK and small batches of small records need in any case; `memory` says
+/// what large records need.
+pub(in crate::config) const MIN_MEMORY: u64 = 64 * MIB;
 
 pub(super) const MEMORY: SectionSpec = SectionSpec {
     name: "memory",
@@ -15,7 +16,8 @@ pub(super) const MEMORY: SectionSpec = SectionSpec {
         kind: Kind::Size { min: MIN_MEMORY, max: 1 << 50 },
         fallback: Fallback::Machine("half of the container's or the machine's memory", r#""2GiB""#),
         doc: "The resident size to stay below. Near it the largest batches are put early, at it \
-              reading pauses.",
+              reading pauses. At least 64MiB, and at least 48MiB + 2 * records.max_bytes * \
+              (kafka.lanes + 1): 112MiB with one lane and the default of records.max_bytes.",
     }],
 };
 

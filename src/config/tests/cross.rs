@@ -140,3 +140,39 @@ fn keys_stay_below_what_s3_takes() {
         "sink.toml:9:1: topic.orders.layout.partition_by: with a topic's name of 6 characters"
     ));
 }
+
+#[test]
+fn lanes_and_the_largest_records_fit_into_the_limit() {
+    let of = |limit: &str, lanes: u32, largest: &str| {
+        LEAST.replace("[s3]", &format!("lanes = {lanes}\n[s3]"))
+            + &format!("[memory]\nlimit = \"{limit}\"\n[records]\nmax_bytes = \"{largest}\"")
+    };
+    for (limit, lanes, largest) in
+        [("112MiB", 1, "16MiB"), ("64MiB", 7, "1MiB"), ("80MiB", 1, "8MiB"), ("1GiB", 8, "32MB")]
+    {
+        good(&of(limit, lanes, largest));
+    }
+    for (limit, lanes, largest, least) in [
+        ("111MiB", 1, "16MiB", "1 lane, which need 112MiB"),
+        ("128MiB", 2, "16MiB", "2 lanes, which need 144MiB: raise it, lower kafka.lanes, or"),
+        ("64MiB", 1, "8MiB", "need 80MiB"),
+    ] {
+        let errors = report(&of(limit, lanes, largest));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with("sink.toml:10:1: memory.limit: "), "{errors:?}");
+        assert!(errors[0].contains(least), "{errors:?}");
+    }
+    // A topic of its own may have the largest.
+    let own = "[memory]\nlimit = \"112MiB\"\n[topic.orders.records]\nmax_bytes = \"32MB\"";
+    assert!(only(own).contains("records.max_bytes = 32MB"), "{}", only(own));
+}
+
+#[test]
+fn a_machine_too_small_for_the_defaults_says_so() {
+    let file = File { name: "sink.toml".into(), text: LEAST };
+    let machine = Machine { memory: Some(160 << 20), cores: 2 };
+    let errors = from_layers(Some(&file), std::iter::empty(), machine, &|_, _| Vec::new())
+        .unwrap_err()
+        .to_string();
+    assert!(errors.contains("80MiB, half of the memory that there is, cannot"), "{errors}");
+}

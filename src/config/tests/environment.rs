@@ -39,7 +39,10 @@ fn it_wins_over_the_file_and_needs_none() {
         ("KAFKA_S3_SINK__ROTATION__RECORD_TIME", "1h"),
         ("KAFKA_S3_SINK__LAYOUT__USABLE_TIME", "2020-01-01,2030-01-01"),
     ];
-    let alone = from_layers(None, env.map(|(n, v)| (n.into(), v.into())).into_iter(), MACHINE)
+    let alone =
+        from_layers(None, env.map(|(n, v)| (n.into(), v.into())).into_iter(), MACHINE, &|_, _| {
+            Vec::new()
+        })
         .expect("settings");
     for settings in [alone, from_env(&env)] {
         // A group named 0123 is not the number 123.

@@ -80,7 +80,8 @@ fn what_is_missing_names_the_section_the_file_or_the_environment() {
     assert_eq!(report("").len(), 4);
     assert!(report("")[0].starts_with("sink.toml: kafka.bootstrap_servers: missing; write "));
     assert!(report("[s3]\n")[0].starts_with("sink.toml:1:2: s3.bucket: missing; "));
-    let nothing = crate::config::load(None, std::iter::empty()).expect_err("nothing");
+    let nothing =
+        crate::config::load(None, std::iter::empty(), &|_, _| Vec::new()).expect_err("nothing");
     assert_eq!(
         nothing.errors()[3].to_string(),
         "environment: s3.bucket: missing; write bucket = \"lake\" in [s3], or set \
@@ -112,17 +113,19 @@ fn columns_count_characters_and_lines_end_both_ways() {
 fn files_that_cannot_be_read() {
     let home = tempfile::tempdir().expect("a directory");
     let missing = home.path().join("none.toml");
-    let error = load_file(Some(&missing), std::iter::empty()).expect_err("missing");
+    let error =
+        load_file(Some(&missing), std::iter::empty(), &|_, _| Vec::new()).expect_err("missing");
     let expected = format!("{}: the configuration file cannot be read: ", missing.display());
     assert!(error.errors()[0].to_string().starts_with(&expected), "{error}");
 
     let binary = home.path().join("binary.toml");
     std::fs::write(&binary, b"[s3]\nbucket = \"\xff\"\n").expect("a file");
-    let error = load_file(Some(&binary), std::iter::empty()).expect_err("binary");
+    let error =
+        load_file(Some(&binary), std::iter::empty(), &|_, _| Vec::new()).expect_err("binary");
     let expected = format!("{}:2:1: this is not TOML: the line is not UTF-8", binary.display());
     assert_eq!(error.errors()[0].to_string(), expected);
 
-    assert!(load_file(Some(home.path()), std::iter::empty()).is_err());
+    assert!(load_file(Some(home.path()), std::iter::empty(), &|_, _| Vec::new()).is_err());
 }
 
 #[test]
@@ -130,10 +133,11 @@ fn a_file_is_read_from_disk() {
     let home = tempfile::tempdir().expect("a directory");
     let path = home.path().join("sink.toml");
     std::fs::write(&path, LEAST).expect("a file");
-    let settings = load_file(Some(&path), std::iter::empty()).expect("settings");
+    let settings =
+        load_file(Some(&path), std::iter::empty(), &|_, _| Vec::new()).expect("settings");
     assert_eq!(settings.kafka.group_id, "sink");
     std::fs::write(&path, with("[log]\nlevel = \"loud\"\n")).expect("a file");
-    let error = load_file(Some(&path), std::iter::empty()).expect_err("loud");
+    let error = load_file(Some(&path), std::iter::empty(), &|_, _| Vec::new()).expect_err("loud");
     let expected = format!("{}:9:1: log.level: \"loud\" is not a filter", path.display());
     assert!(error.errors()[0].to_string().starts_with(&expected), "{error}");
 }
@@ -234,7 +238,7 @@ fn ranges_are_told_in_the_units_of_people() {
         ("[rotation]\nmax_age = \"500ms\"", "500ms is not between 1s and 30d"),
         ("[rotation]\nmax_bytes = \"1B\"", "1B is not between 1KiB and 5GiB"),
         ("[records]\nmax_bytes = \"33MB\"", "33MB is not between 1KiB and 32MB"),
-        ("[memory]\nlimit = \"1MiB\"", "1MiB is not between 32MiB and 1024TiB"),
+        ("[memory]\nlimit = \"1MiB\"", "1MiB is not between 64MiB and 1024TiB"),
         ("[shutdown]\ntimeout = \"2h\"", "2h is not between 1s and 1h"),
         ("[layout]\ncompression_level = 20", "20 is not between 1 and 19"),
     ];

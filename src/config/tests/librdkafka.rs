@@ -252,3 +252,29 @@ fn msk_iam_brings_its_own_mechanism() {
     let protocol = "[kafka.librdkafka]\nsecurity.protocol = \"sasl_plaintext\"";
     assert!(good(&with_region(protocol)).kafka.librdkafka.len() == 1);
 }
+
+/// What librdkafka itself says stands where the property was written, beside all other errors.
+#[test]
+fn what_librdkafka_refuses_has_a_place() {
+    let text = with("[kafka.librdkafka]\n\"client.id\" = \"x\"\nlinger = 1\n");
+    let text = text.replace("linger = 1", "\"session.timeout.ms\" = \"soon\"");
+    let file = File { name: "sink.toml".into(), text: &text };
+    let read = |refused: super::super::RefusedProperties<'_>| {
+        from_layers(Some(&file), std::iter::empty(), MACHINE, refused).unwrap_err().to_string()
+    };
+    let one = read(&|_, together| {
+        assert!(together, "nothing else is wrong");
+        vec![(Some("session.timeout.ms".to_owned()), "no number".to_owned())]
+    });
+    assert!(
+        one.contains(
+            "sink.toml:10:1: kafka.librdkafka.session.timeout.ms: librdkafka refuses it: no number"
+        ),
+        "{one}"
+    );
+    let all = read(&|_, _| vec![(None, "no user".to_owned())]);
+    assert!(
+        all.contains("sink.toml:9:1: kafka.librdkafka: librdkafka refuses it: no user"),
+        "{all}"
+    );
+}

@@ -186,11 +186,16 @@ fn every_word_of_a_choice_makes_settings_of_its_own() {
 fn memory_and_lanes_follow_the_machine() {
     let on = |memory, cores| {
         let file = File { name: "sink.toml".into(), text: LEAST };
-        let settings = from_layers(Some(&file), std::iter::empty(), Machine { memory, cores });
+        let settings =
+            from_layers(Some(&file), std::iter::empty(), Machine { memory, cores }, &|_, _| {
+                Vec::new()
+            });
         let settings = settings.expect("settings");
         (settings.memory.limit, settings.kafka.lanes)
     };
     assert_eq!(on(Some(1 << 30), 2), (512 << 20, 2));
-    assert_eq!(on(Some(40 << 20), 1), (32 << 20, 1));
+    // A container of 256 MiB has room for one lane and the largest records.
+    assert_eq!(on(Some(256 << 20), 4), (128 << 20, 1));
+    assert_eq!(on(Some(512 << 20), 8), (256 << 20, 5));
     assert_eq!(on(None, 96), (512 << 20, 8));
 }

@@ -8,9 +8,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use super::super::intake::{Fate, fate};
-use super::super::line::{write_dead_letter, write_enveloped, write_value};
+use super::super::line::{write_dead_letter, write_line};
 use super::super::route::Router;
-use crate::record::{Envelope, Layout, Offset, Record, TopicPartition};
+use crate::record::{Layout, Offset, Record, TopicPartition};
 
 /// Which object of a batch: that of this Hive path, or the dead letters.
 pub type Target = Option<Arc<str>>;
@@ -65,10 +65,8 @@ impl Expected {
         self.line.clear();
         let target = match fate(&self.layout, record) {
             Fate::Line(line) => {
-                match self.layout.envelope {
-                    Envelope::None => write_value(&mut self.line, &line),
-                    Envelope::Fields => write_enveloped(&mut self.line, &line, &self.at, record),
-                }
+                let envelope = self.layout.envelope;
+                write_line(&mut self.line, envelope, &line, usize::MAX, &self.at, record);
                 Some(self.router.route(record.timestamp, &line).path)
             }
             Fate::DeadLetter(reason) => {

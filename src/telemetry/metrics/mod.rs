@@ -13,7 +13,7 @@ mod tests;
 mod topic;
 
 pub use lane::{LaneMetrics, Share};
-pub use topic::TopicMetrics;
+pub use topic::{TopicMetrics, Totals};
 
 use std::time::Duration;
 
@@ -143,6 +143,11 @@ impl Metrics {
     /// The counters of a topic: ask once, keep the set.
     pub fn topic(&self, topic: &str) -> TopicMetrics {
         self.topics.topic(topic)
+    }
+
+    /// What the run has landed so far.
+    pub fn totals(&self) -> Totals {
+        self.topics.totals()
     }
 
     /// A lane's part of the process-wide gauges: ask once a lane.

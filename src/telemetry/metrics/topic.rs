@@ -1,8 +1,20 @@
 //! The counters of one topic. Lanes fetch the set once a topic and keep it.
 
+use prometheus::core::Collector as _;
 use prometheus::{IntCounter, IntCounterVec};
 
 use super::define::Definer;
+
+/// What a run has landed so far, over all topics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records whose batch is committed, dead letters included.
+    pub records: u64,
+    /// Objects put.
+    pub objects: u64,
+    /// Their bytes, as stored.
+    pub stored_bytes: u64,
+}
 
 /// The families with a topic label, from which the sets are cut.
 #[derive(Debug)]
@@ -49,6 +61,19 @@ impl TopicFamilies {
 }
 
 impl TopicFamilies {
+    pub(super) fn totals(&self) -> Totals {
+        let sum = |counter: &IntCounterVec| {
+            let families = counter.collect();
+            let metrics = families.iter().flat_map(|family| family.get_metric());
+            metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
+        };
+        Totals {
+            records: sum(&self.landed_records),
+            objects: sum(&self.objects),
+            stored_bytes: sum(&self.stored_bytes),
+        }
+    }
+
     pub(super) fn topic(&self, topic: &str) -> TopicMetrics {
         let of = |family: &IntCounterVec| family.with_label_values(&[topic]);
         TopicMetrics {

@@ -2,6 +2,7 @@
 //! come later.
 
 use super::*;
+use crate::support::kafka::Version;
 
 fn lands(case: &Case<'_>, config: &SinkConfig) {
     let expected = case.produce(5000);
@@ -127,12 +128,27 @@ fn a_topic_that_does_not_exist_yet_is_waited_for() {
     let case = Case::at(Broker::shared_v4(), minio, "e2e-not-yet", 2);
     let mut missing = Sink::run_until_end(&case.config());
     let end = missing.wait(PATIENCE);
-    assert_eq!(end.status.code(), Some(1));
+    assert_eq!(end.status.code(), Some(2));
     assert!(missing.log().contains("there is no topic e2e-not-yet"), "{}", missing.log());
 
     let mut sink = Sink::run(&case.config().set("rotation.max_age", "1s"));
     let line = sink.wait_for_log("e2e-not-yet", PATIENCE);
     assert!(line.contains("ERROR") || line.contains("WARN"), "{line}");
+    // The brokers are there, and it is the topic that is not.
+    let told = |sink: &Sink| {
+        let (_, body) = readiness(sink);
+        let conditions = body["conditions"].as_array().cloned().unwrap_or_default();
+        let of = |name: &str| conditions.iter().find(|each| each["condition"] == name).cloned();
+        let (group, brokers) = (of("group_answered")?, of("broker_reachable")?);
+        let reason = group["reason"].as_str()?;
+        let named = reason.contains("e2e-not-yet") && reason.contains("create the topic");
+        (named && brokers["ok"] == true).then_some(())
+    };
+    let until = Instant::now() + PATIENCE;
+    while told(&sink).is_none() {
+        assert!(sink.ended().is_none() && Instant::now() < until, "{}", sink.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     case.broker.create_topic(&case.topic, 2, &[]);
     let expected = case.produce(500);
     case.wait_committed(&mut sink);
@@ -172,4 +188,61 @@ fn an_expression_that_matches_nothing_is_at_its_end() {
     let mut sink = Sink::run_until_end(&config);
     sink.wait_success(PATIENCE);
     assert!(sink.log().contains("no topic matches kafka.topics"), "{}", sink.log());
+}
+
+/// The broker matches expressions in KIP-848, and gives out what the client alone would leave.
+#[test]
+fn expressions_match_none_of_kafkas_own_topics() {
+    let Some(minio) = Minio::shared() else { return };
+    // Of its own, for this expression matches everything.
+    let broker = Broker::start(Version::V4);
+    for (topic, protocol) in [("e2e-own-classic", "classic"), ("e2e-own-consumer", "consumer")] {
+        broker.create_topic(topic, 2, &[]);
+        let case = Case::at(&broker, minio, topic, 2);
+        let expected = case.produce(300);
+        let config = SinkConfig::new(&broker, &case.bucket, topic)
+            .set("kafka.topics", vec!["^.*".to_owned()])
+            .set("kafka.group_protocol", protocol)
+            .set("layout.dead_letter_prefix", "dead");
+        let mut sink = Sink::run(&config.clone().set("rotation.max_age", "1s"));
+        case.wait_committed(&mut sink);
+        let log = sink.log();
+        assert!(!log.contains("__consumer_offsets"), "{log}");
+        sink.sigterm();
+        sink.wait_success(PATIENCE);
+        assert_eq!(broker.committed(&case.group(), "__consumer_offsets", 0).offset, None);
+        assert!(case.bucket.list("").iter().all(|object| !object.key.contains("__consumer")));
+        // And a run with an end finds it.
+        let mut job = Sink::run_until_end(&config);
+        job.wait_success(PATIENCE);
+        let total = job.wait_for_log("this run has landed", PATIENCE);
+        assert!(total.contains("objects=") && total.contains("seconds="), "{total}");
+        case.read(&expected).assert_exact();
+    }
+}
+
+/// Brokers that are too old look like a coordinator that is away, for ever.
+#[test]
+fn a_group_protocol_that_the_brokers_do_not_know() {
+    let Some(minio) = Minio::shared() else { return };
+    let broker = Broker::shared_v3();
+    broker.create_topic("e2e-too-old", 1, &[]);
+    let case = Case::at(broker, minio, "e2e-too-old", 1);
+    let config = case.config_848();
+    let mut sink = Sink::run(&config);
+    let line = sink.wait_for_log("do not know this protocol", PATIENCE);
+    assert!(line.contains("ERROR") && line.contains("class configuration"), "{line}");
+    let until = Instant::now() + PATIENCE;
+    while !wait_not_ready(&mut sink, "group_answered").contains("\"classic\"") {
+        assert!(Instant::now() < until, "{}", sink.log());
+    }
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    for args in [&["run", "--until-end"][..], &["check"]] {
+        let mut sink = Sink::spawn(&config, args);
+        assert_eq!(sink.wait(PATIENCE).status.code(), Some(2), "{}", sink.log());
+        for words in ["do not know this protocol", "\"classic\"", "Kafka 4.0"] {
+            assert!(sink.log().contains(words), "{words}: {}", sink.log());
+        }
+    }
 }

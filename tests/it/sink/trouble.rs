@@ -86,6 +86,95 @@ fn wrong_keys() {
     works_once_mended(&case, &expected);
 }
 
+/// Values, and combinations of them: each command says where it stands, before it asks a server.
+#[test]
+fn what_librdkafka_refuses() {
+    let text = |properties: &str| {
+        SinkConfig::of_text(&format!(
+            "[kafka]\nbootstrap_servers = \"127.0.0.1:9\"\ntopics = [\"t\"]\ngroup_id = \"g\"\n\
+             [s3]\nbucket = \"lake\"\nregion = \"us-east-1\"\n[kafka.librdkafka]\n{properties}"
+        ))
+    };
+    let cases = [
+        (
+            "\"session.timeout.ms\" = \"soon\"",
+            "sink.toml:9:1: kafka.librdkafka.session.timeout.ms: ",
+        ),
+        (
+            "\"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"NONSENSE\"",
+            "kafka.librdkafka",
+        ),
+        (
+            "\"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"PLAIN\"",
+            "kafka.librdkafka",
+        ),
+        (
+            "\"fetch.max.bytes\" = 2000000\n\"message.max.bytes\" = 3000000",
+            "sink.toml:10:1: kafka.librdkafka.message.max.bytes: ",
+        ),
+    ];
+    let commands: [&[&str]; 6] = [
+        &["run"],
+        &["run", "--until-end"],
+        &["check", "--offline"],
+        &["audit"],
+        &["recover"],
+        &["produce", "--topic", "t"],
+    ];
+    for (properties, words) in cases {
+        for command in commands {
+            let mut sink = Sink::spawn(&text(properties), command);
+            let code = sink.wait(PATIENCE).status.code();
+            let log = sink.log();
+            assert_eq!(code, Some(2), "{command:?} with {properties}: {log}");
+            assert!(
+                log.contains(words) && log.contains("[kafka.librdkafka]"),
+                "{command:?}: {log}"
+            );
+        }
+    }
+}
+
+/// Many a unit and a container unset a variable like this.
+#[test]
+fn an_empty_variable_names_no_file() {
+    let mut check = Sink::spawn(
+        &SinkConfig::of_text("[kafka]\nbootstrap_servers = \"b:1\"\ntopics = [\"t\"]\ngroup_id = \"g\"\n[s3]\nbucket = \"lake\"\n")
+            .env("KAFKA_S3_SINK_CONFIG", ""),
+        &["check", "--offline"],
+    );
+    assert_eq!(check.wait(PATIENCE).status.code(), Some(0), "{}", check.log());
+    let alone = std::process::Command::new(env!("CARGO_BIN_EXE_kafka-s3-sink"))
+        .args(["check", "--offline"])
+        .env("KAFKA_S3_SINK_CONFIG", "")
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&alone.stdout);
+    assert!(said.contains("KAFKA_S3_SINK__S3__BUCKET"), "the environment alone is read: {said}");
+}
+
+/// A job waits for nobody to mend something, and not for ever for a server.
+#[test]
+fn a_run_with_an_end_ends_where_waiting_does_not_help() {
+    let Some(case) = Case::shared("e2e-job", 1) else { return };
+    let port = crate::support::workdir::free_port();
+    let nobody = format!("127.0.0.1:{port}");
+    let cases = [
+        (case.config().set("s3.bucket", "e2e-never-made"), 2, "NoSuchBucket"),
+        (case.config().env("AWS_SECRET_ACCESS_KEY", "wrong"), 2, "SignatureDoesNotMatch"),
+        (case.config().set("kafka.bootstrap_servers", nobody.as_str()), 5, nobody.as_str()),
+        (case.config().set("s3.endpoint", format!("http://{nobody}")), 5, nobody.as_str()),
+    ];
+    let started = cases.map(|(config, code, word)| (Sink::run_until_end(&config), code, word));
+    for (mut sink, code, word) in started {
+        assert_eq!(sink.wait(PATIENCE).status.code(), Some(code), "{}", sink.log());
+        let log = sink.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("ERROR") && last.contains(word), "{word}: {log}");
+        assert!(!last.contains("tried again"), "{last}");
+    }
+}
+
 /// Keys of a session that may do only this.
 fn session_keys(minio: &Minio, bucket: &str, actions: &[&str]) -> [(&'static str, String); 3] {
     let resources = [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")];

@@ -144,6 +144,7 @@ impl Broker {
             .set("compression.codec", bulk.compression)
             .set("linger.ms", "20")
             .set("batch.size", "1000000")
+            .set("message.max.bytes", "33554432")
             .set("queue.buffering.max.messages", "200000")
             .set("queue.buffering.max.kbytes", "262144")
             // A broker that a test takes away comes back: wait for it as long as it takes.
