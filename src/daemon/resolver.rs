@@ -18,7 +18,7 @@ use super::driver::LaneInput;
 use super::inbox::LaneHandle;
 use super::landed::{any_landed, bucket_ends, is_blind, wants_end};
 use crate::kafka::{KafkaEdge, KafkaError};
-use crate::pipeline::topic_prefix;
+use crate::pipeline::{landed_between, topic_prefix};
 use crate::record::{
     BucketEnd, Epoch, Layout, LostOffsetsPolicy, ResolveError, StoreError, TopicFacts,
     TopicPartition,
@@ -117,11 +117,24 @@ impl Thread {
             }
         }
         let ends = self.look_closer(&layouts, &closer, &mut failed);
+        let before: BTreeMap<_, _> = blind
+            .iter()
+            .filter_map(|at| {
+                Some((at.topic.clone(), facts.get(at)?.as_ref().ok()?.committed.clone()))
+            })
+            .collect();
         let seen = blind.iter().filter(|at| !failed.contains_key(&at.topic)).cloned();
         let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
-        for (at, facts) in &mut again {
-            if let Ok(facts) = facts {
-                facts.bucket_end = ends.get(at).cloned();
+        for (at, answer) in &mut again {
+            let Ok(facts) = answer else { continue };
+            facts.bucket_end = ends.get(at).cloned();
+            let looked = closer.get(&at.topic).is_some_and(|some| some.contains(&at.partition));
+            let unseen = !looked
+                && facts.prefix_empty == Some(false)
+                && wants_end(facts, at.partition, on_lost);
+            if unseen || landed_between(&before[&at.topic], &facts.committed) {
+                let text = format!("{at}: others have landed records while it was asked about");
+                *answer = Err(ResolveError(text));
             }
         }
         facts.extend(again);

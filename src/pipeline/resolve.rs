@@ -18,8 +18,8 @@ use super::pin::{Mark, Metadata, Pin, decode_metadata};
 use super::stops;
 use crate::record::StartPosition::Earliest;
 use crate::record::{
-    BucketEnd, Committed, LostOffsetsPolicy, Offset, OffsetRange, OutOfRangePolicy, StartPosition,
-    TopicFacts, TopicPartition,
+    BucketEnd, Committed, CommittedOffsets, LostOffsetsPolicy, Offset, OffsetRange,
+    OutOfRangePolicy, StartPosition, TopicFacts, TopicPartition,
 };
 
 /// The settings that decide it.
@@ -74,7 +74,12 @@ fn of_our_mark(
         // What is left of a pinned range is put under the same pin, whatever the policy says.
         Some(pin) => Plan::Replay { from: base.max(facts.log_start), mark, pin },
         None if base >= facts.log_start => Plan::Continue { mark },
-        None => overtaken(at, facts, policies, base),
+        None => match overtaken(at, facts, policies, base) {
+            Plan::Begin { from, how, lost, .. } => {
+                Plan::Begin { from, how, first_start: mark.first_start, lost }
+            }
+            other => other,
+        },
     }
 }
 
@@ -97,10 +102,12 @@ fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -
     // Members that start at the same time see each other's first marks before anything landed,
     // and these tell how many Kafka partitions there were then.
     let is_new = ours.iter().filter_map(|mark| mark.first_start).any(|then| at.partition >= then);
-    if nothing_landed && !is_new && ours.iter().all(|mark| mark.first_start.is_some()) {
+    let all_begin = nothing_landed && ours.iter().all(|mark| mark.first_start.is_some());
+    if all_begin && !is_new {
         return first_start(facts, policies, "first start");
     }
-    if !ours.is_empty() && facts.log_start == Offset(0) {
+    let has_objects = matches!(facts.bucket_end, Some(BucketEnd::At(_) | BucketEnd::Unclear(_)));
+    if !ours.is_empty() && facts.log_start == Offset(0) && !has_objects {
         // Whatever `start` says: records that came before we saw the partition are not to be lost.
         return Plan::Begin {
             from: Offset(0),
@@ -109,7 +116,7 @@ fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -
             lost: None,
         };
     }
-    if !ours.is_empty() && facts.bucket_end == Some(BucketEnd::Nothing) {
+    if all_begin || !ours.is_empty() && facts.bucket_end == Some(BucketEnd::Nothing) {
         // Others have landed records, but of this one the bucket holds none: its first owner died
         // before it had committed where to begin, or it is new and retention was faster.
         let policies =
@@ -183,6 +190,8 @@ fn insisted(
 ) -> Plan {
     match offset {
         Some(offset) if offset < facts.log_start => overtaken(at, facts, policies, offset),
+        // Once the log had grown past it, all before it would be passed over.
+        Some(from) if from > facts.log_end => Plan::Stop(stops::truncated(at, from)),
         Some(from) => Plan::Begin {
             from,
             how: "an offset that somebody set, as kafka.on_lost_offsets = \"start\" says",
@@ -208,6 +217,18 @@ pub fn is_ours(committed: &Committed) -> bool {
         Metadata::Newer(_) | Metadata::Damaged(_) => true,
         Metadata::Foreign => false,
     }
+}
+
+/// Whether anything of the topic was committed between two fetches of the group's offsets, so that a
+/// look at the bucket in between may have missed its objects.
+pub fn landed_between(before: &CommittedOffsets, now: &CommittedOffsets) -> bool {
+    let has_landed = |of: &CommittedOffsets, number: &i32| {
+        of.get(number).is_some_and(|committed| match decode_metadata(&committed.metadata) {
+            Metadata::Ours(mark, _) => mark.first_start.is_none(),
+            _ => false,
+        })
+    };
+    now.keys().any(|number| has_landed(now, number) && !has_landed(before, number))
 }
 
 /// Whether both are known and not the same.

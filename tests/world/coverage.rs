@@ -25,7 +25,9 @@ pub(crate) const EXPECTED: &[&str] = &[
     "hard stop",
     "head fails: 503",
     "hive_partitions",
+    "instance fenced",
     "join",
+    "join in another's place",
     "kafka partition added",
     "late commit of a dead process",
     "late request of a dead process",
@@ -40,6 +42,9 @@ pub(crate) const EXPECTED: &[&str] = &[
     "memory relaxed",
     "memory short",
     "object landed",
+    "offset set by hand",
+    "offsets deleted",
+    "offsets of another group",
     "offsets roll back",
     "object was there",
     "out of range",
@@ -61,8 +66,10 @@ pub(crate) const EXPECTED: &[&str] = &[
     "session lost",
     "shutdown",
     "start",
+    "stopped rightly",
     "terminate",
     "time jumps",
+    "topic made again",
 ];
 
 #[derive(Clone, Debug, Default)]

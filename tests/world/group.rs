@@ -48,6 +48,8 @@ pub(crate) struct Coordinator {
     pub(crate) offsets: BTreeMap<TopicPartition, Committed>,
     /// What `roll_back` can bring back.
     older: BTreeMap<TopicPartition, Vec<Committed>>,
+    /// Which member stands for an instance id.
+    instances: BTreeMap<u64, u64>,
     /// Off in worlds where only the store's fence stands: every commit is taken.
     pub(crate) fences: bool,
 }
@@ -64,18 +66,48 @@ impl Coordinator {
             owners: BTreeMap::new(),
             offsets: BTreeMap::new(),
             older: BTreeMap::new(),
+            instances: BTreeMap::new(),
             fences,
         }
     }
 
-    /// A new member; its id.
-    pub(crate) fn join(&mut self, now: u64, all: &[TopicPartition]) -> (u64, i32) {
+    /// A new member; its id and generation, and whether it took the place of another. One of the
+    /// same instance id does so without a rebalance (KIP-345): what that had is its own.
+    pub(crate) fn join(
+        &mut self,
+        now: u64,
+        all: &[TopicPartition],
+        instance: Option<u64>,
+    ) -> ((u64, i32), bool) {
         let id = self.next_id;
         self.next_id += 1;
         let seat = Seat { last_seen: now, generation: self.generation, rejoined: true };
+        let old = instance.and_then(|instance| self.instances.insert(instance, id));
+        let old = old.filter(|old| self.seats.remove(old).is_some());
         self.seats.insert(id, seat);
-        self.rebalance(all);
-        (id, self.generation)
+        match old {
+            Some(old) => {
+                self.owners.retain(|_, owner| *owner != old);
+                let mine = self.target.values_mut().filter(|owner| **owner == old);
+                mine.for_each(|owner| *owner = id);
+                self.complete();
+            }
+            None => self.rebalance(all),
+        }
+        ((id, self.generation), old.is_some())
+    }
+
+    /// Whether another member stands for this one's instance id.
+    pub(crate) fn is_taken_over(&self, instance: u64, id: u64) -> bool {
+        self.instances.get(&instance).is_some_and(|now| *now != id && self.seats.contains_key(now))
+    }
+
+    /// Nobody is left.
+    pub(crate) fn dissolve(&mut self) {
+        self.seats.clear();
+        self.owners.clear();
+        self.target.clear();
+        self.preparing = false;
     }
 
     pub(crate) fn leave(&mut self, id: u64, all: &[TopicPartition]) {

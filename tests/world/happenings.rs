@@ -20,6 +20,7 @@ impl World {
             72 if self.goes_away => self.broker_away(),
             73 | 74 if self.rolls_back => self.roll_back(),
             75 | 76 => self.shorten_log(),
+            77 if self.tampers => self.tamper(),
             _ => {}
         }
     }
@@ -67,6 +68,12 @@ impl World {
         let index = self.dice.below(self.topics.len() as u64) as usize;
         if self.topics[index].logs.len() < 4 {
             self.topics[index].logs.push(Default::default());
+            // Without an offset of any other it cannot be told from one whose offset is lost.
+            let partitions: Vec<_> = self.topics[index].partitions().collect();
+            let (new, others) = partitions.split_last().expect("a Kafka partition");
+            if others.iter().all(|at| self.tampered.contains(at)) {
+                self.tampered.insert(new.clone());
+            }
             let all = self.all();
             self.group.rebalance(&all);
             self.note("kafka partition added", String::new);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use kafka_s3_sink::daemon::driver::LaneInput;
-use kafka_s3_sink::pipeline::{dead_letter_root, name_prefix, topic_prefix};
+use kafka_s3_sink::pipeline::{
+    dead_letter_root, is_ours, landed_between, name_prefix, topic_prefix,
+};
 use kafka_s3_sink::record::{
-    BucketEnd, CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
+    CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
 };
 
 use crate::group::SESSION_MS;
@@ -57,8 +59,10 @@ impl World {
         let revoking = process.is_revoking();
         let Some((id, _)) = process.member else {
             if !revoking && !process.leaving {
-                process.member = Some(self.group.join(now, &all));
-                self.note("join", || format!("process {name}"));
+                let (member, took_over) = self.group.join(now, &all, process.instance);
+                process.member = Some(member);
+                let what = if took_over { "join in another's place" } else { "join" };
+                self.note(what, || format!("process {name}"));
             } else if leaving && !revoking {
                 self.remove(index, "left");
             }
@@ -66,6 +70,10 @@ impl World {
         };
         // librdkafka beats on while the application is in its callback.
         let Some(heartbeat) = self.group.heartbeat(id, now, revoking) else {
+            // librdkafka calls it a fatal error, and the daemon ends.
+            if process.instance.is_some_and(|instance| self.group.is_taken_over(instance, id)) {
+                return self.remove(index, "instance fenced");
+            }
             if !revoking {
                 let owned: Vec<_> = process.owned.keys().cloned().collect();
                 process.member = None;
@@ -80,7 +88,10 @@ impl World {
         process.member = Some((id, heartbeat.generation));
         let owned: Vec<_> = process.owned.keys().cloned().collect();
         if leaving && owned.is_empty() {
-            self.group.leave(id, &all);
+            // A static member does not say that it leaves.
+            if process.instance.is_none() {
+                self.group.leave(id, &all);
+            }
             return self.remove(index, "left");
         }
         if leaving {
@@ -215,26 +226,39 @@ impl World {
             return;
         }
         let inquiry = &self.inquiries[index];
-        if inquiry.asked && inquiry.looked.is_none() {
+        if inquiry.asked.is_some() && inquiry.looked.is_none() {
             let prefix = topic_prefix(&inquiry.layout, &inquiry.at.topic);
             let name = format!("/{}", name_prefix(&inquiry.at));
             let dead = dead_letter_root(&inquiry.layout, &inquiry.at.topic);
-            let has_any =
-                |part: &str| [&prefix, &dead].iter().any(|root| self.oracle.has_any(root, part));
-            let looked = Looked { topic_empty: !has_any(""), partition_empty: !has_any(&name) };
-            self.inquiries[index].looked = Some(looked);
+            let roots = [&*prefix, &*dead];
+            let topic_empty = !roots.iter().any(|root| self.oracle.has_any(root, ""));
+            let facts = self.facts(&inquiry.at, None);
+            let others = facts.committed.values().any(|it| it.offset.is_some());
+            let closer = !topic_empty && (others || self.processes[process].insists);
+            let bucket_end = closer.then(|| self.oracle.bucket_end(&roots, &name));
+            self.inquiries[index].looked = Some(Looked { topic_empty, bucket_end });
             return;
         }
         if self.is_broker_away() {
             return;
         }
         let inquiry = &self.inquiries[index];
-        let facts = self.facts(&inquiry.at.clone(), inquiry.looked);
+        let facts = self.facts(&inquiry.at, inquiry.looked.clone());
+        let insists = self.processes[process].insists;
         let inquiry = &mut self.inquiries[index];
-        let missing =
-            facts.committed.get(&inquiry.at.partition).is_none_or(|it| it.offset.is_none());
-        if missing && inquiry.looked.is_none() {
-            inquiry.asked = true;
+        let blind = facts
+            .committed
+            .get(&inquiry.at.partition)
+            .is_none_or(|it| it.offset.is_none() || (insists && !is_ours(it)));
+        // Others may have begun since the look.
+        let others = facts.committed.values().any(|it| it.offset.is_some());
+        let saw_enough = inquiry
+            .looked
+            .as_ref()
+            .is_some_and(|it| it.topic_empty || it.bucket_end.is_some() || !(others || insists));
+        let landed = inquiry.asked.as_ref().is_some_and(|it| landed_between(it, &facts.committed));
+        if blind && (!saw_enough || landed) {
+            (inquiry.asked, inquiry.looked) = (Some(Arc::clone(&facts.committed)), None);
             return;
         }
         let Inquiry { lane, at, epoch, .. } = self.inquiries.swap_remove(index);
@@ -259,8 +283,8 @@ impl World {
             committed: Arc::new(committed.collect()),
             log_start: Offset(log.start),
             log_end: Offset(log.readable_end(self.now)),
-            prefix_empty: looked.map(|it| it.topic_empty),
-            bucket_end: looked.filter(|it| it.partition_empty).map(|_| BucketEnd::Nothing),
+            prefix_empty: looked.as_ref().map(|it| it.topic_empty),
+            bucket_end: looked.and_then(|it| it.bucket_end),
             compacted: None,
         }
     }

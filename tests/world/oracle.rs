@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use kafka_s3_sink::pipeline::{dead_letter_key, layout_hash, object_key};
 use kafka_s3_sink::record::{
-    Compression, HiveKey, Layout, ObjectMetadata, Offset, PutOutcome, PutRequest, TopicPartition,
+    BucketEnd, Compression, HiveKey, Layout, ObjectMetadata, Offset, PutOutcome, PutRequest,
+    TopicPartition,
 };
 
 use crate::topic::{Entry, HOUR_MS, Kind, Log};
@@ -102,6 +103,20 @@ impl Oracle {
         for uid in self.objects.remove(key).expect("an object").uids {
             self.count(uid, |copies| copies - 1);
         }
+    }
+
+    /// Up to where the bucket holds a Kafka partition, whose keys hold `part`.
+    pub(crate) fn bucket_end(&self, roots: &[&str], part: &str) -> BucketEnd {
+        let of = |(key, stored): (&String, &Stored)| {
+            let mine = roots.iter().any(|root| key.starts_with(root)) && key.contains(part);
+            mine.then(|| Offset(stored.metadata["end"].parse().expect("an offset")))
+        };
+        self.objects.iter().filter_map(of).max().map_or(BucketEnd::Nothing, BucketEnd::At)
+    }
+
+    /// The Kafka partition begins anew, or its offset is not ours.
+    pub(crate) fn forget(&mut self, at: &TopicPartition) {
+        self.checked.remove(at);
     }
 
     /// Executes a put, and judges what it did.
@@ -204,11 +219,13 @@ impl Oracle {
         Ok(())
     }
 
-    /// Everything, once more, at the end.
-    pub(crate) fn final_verdict(&self) -> Verdict {
+    /// Everything, once more, at the end. What stopped rightly need not have landed.
+    pub(crate) fn final_verdict(&self, stopped: &BTreeSet<TopicPartition>) -> Verdict {
         let mut twice = BTreeSet::new();
         for known in self.records.values() {
-            self.judge_landed(&known.entry)?;
+            if !stopped.contains(&known.at) {
+                self.judge_landed(&known.entry)?;
+            }
             if known.copies > 1 {
                 twice.insert(known.entry.uid);
             }

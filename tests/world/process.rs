@@ -65,6 +65,10 @@ pub(crate) struct Process {
     /// The last answer to a heartbeat.
     pub(crate) heard: u64,
     pub(crate) leaving: bool,
+    /// Told to start where the group's offsets are lost.
+    pub(crate) insists: bool,
+    /// Its instance id, if it is a static member.
+    pub(crate) instance: Option<u64>,
 }
 
 impl Process {
@@ -94,6 +98,8 @@ impl Process {
             deaf_until: 0,
             heard: 0,
             leaving: false,
+            insists: false,
+            instance: None,
         }
     }
 

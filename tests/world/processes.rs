@@ -36,9 +36,12 @@ impl World {
             _ => vec![HiveKey::Field { name: "f".into(), key: "renamed".into() }, HiveKey::Dt],
         };
         let fresh = |dice: &mut Dice| !one && dice.one_in(5);
+        // Under another prefix nothing of what landed would be seen: where offsets are lost, records
+        // would rightly land again, and one left behind whose log has lost its head would stop.
+        let may_move = !self.tampers && !self.deletes;
         Layout {
             bucket: "lake".into(),
-            prefix: if fresh(&mut self.dice) { "raw2" } else { "raw" }.into(),
+            prefix: if may_move && fresh(&mut self.dice) { "raw2" } else { "raw" }.into(),
             dead_letter_prefix: "dead".into(),
             partition_by,
             compression: if fresh(&mut self.dice) { Compression::Gzip } else { Compression::None },
@@ -71,19 +74,25 @@ impl World {
     pub(crate) fn start_process(&mut self) {
         let name = self.next_name;
         self.next_name += 1;
+        let insists = self.tampers && self.dice.one_in(2);
+        let on_lost_offsets =
+            if insists { LostOffsetsPolicy::Start } else { LostOffsetsPolicy::Error };
+        let instance = self.is_static.then(|| self.dice.below(5));
         let settings = SinkSettings {
-            group_hash: "group".into(),
+            group_hash: Arc::clone(&self.group_hash),
             session: "".into(),
             conditional_put: matches!(self.fences, Fences::Both | Fences::Store),
             start: StartPosition::Earliest,
-            on_lost_offsets: LostOffsetsPolicy::Error,
+            on_lost_offsets,
             on_offset_out_of_range: OutOfRangePolicy::Earliest,
             fenced_deadline: Duration::from_secs(60),
         };
         let policies = self.policies_of_all.clone().unwrap_or_else(|| self.policies());
         let policies = Arc::new(policies);
         let lanes = 1 + self.dice.below(2) as usize;
-        self.processes.push(Process::new(name, lanes, &settings, &policies));
+        let mut process = Process::new(name, lanes, &settings, &policies);
+        (process.insists, process.instance) = (insists, instance);
+        self.processes.push(process);
         self.note("start", || format!("process {name}, {lanes} lanes"));
     }
 
@@ -158,7 +167,7 @@ impl World {
                     self.operations.push(Operation { process: name, lane, ticket, what });
                 }
                 Request::Resolve(at, epoch, layout) => {
-                    let (looked, asked) = (None, false);
+                    let (looked, asked) = (None, None);
                     let process = name;
                     self.inquiries.push(Inquiry {
                         process,
@@ -191,6 +200,15 @@ impl World {
             Event::Failed(_) => "retry",
             Event::FencedForGood(_) => "fenced for good",
             Event::StepTook { .. } | Event::ReachedEnd => return,
+            Event::Stopped(reason)
+                if self.tampered.contains(at)
+                    && matches!(
+                        reason.code,
+                        "lost_offsets" | "topic_recreated" | "log_truncated"
+                    ) =>
+            {
+                "stopped rightly"
+            }
             // What a process stops that the group has given to another is the other's business.
             Event::Stopped(_) if !self.is_owner(name, at) => "stopped by a zombie",
             Event::Stopped(reason) => {

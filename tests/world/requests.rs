@@ -7,7 +7,7 @@ use kafka_s3_sink::record::{
     HeadOutcome, ObjectAddress, PutOutcome, PutRequest, StoreError, StoreErrorClass,
 };
 
-use crate::world::{Operation, What, World};
+use crate::world::{Fences, Operation, What, World};
 
 impl World {
     pub(crate) fn store_step(&mut self) {
@@ -73,6 +73,11 @@ impl World {
     }
 
     pub(crate) fn head(&mut self, address: &ObjectAddress) -> Result<HeadOutcome, StoreError> {
+        // A look before each put would be a fence of its own, if a thin one.
+        if self.fences == Fences::None {
+            let (class, message) = (StoreErrorClass::Configuration, "403".to_owned());
+            return Err(StoreError { class, message });
+        }
         if let Some(error) = self.fault(&[("head fails: 503", StoreErrorClass::Retry)]) {
             return Err(error);
         }

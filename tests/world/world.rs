@@ -1,11 +1,13 @@
 //! One world: topics, a group, a store, processes, and the faults that befall them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kafka_s3_sink::config::TopicPolicies;
 use kafka_s3_sink::pipeline::Ticket;
 use kafka_s3_sink::record::{
-    CommitRequest, Epoch, Layout, ObjectAddress, Offset, PutRequest, TopicPartition,
+    BucketEnd, CommitRequest, CommittedOffsets, Epoch, Layout, ObjectAddress, Offset, PutRequest,
+    TopicPartition,
 };
 
 use crate::coverage::Coverage;
@@ -57,14 +59,16 @@ pub(crate) struct Inquiry {
     pub(crate) epoch: Epoch,
     pub(crate) layout: Arc<Layout>,
     pub(crate) looked: Option<Looked>,
-    pub(crate) asked: bool,
+    /// What the group held when it was asked about first.
+    pub(crate) asked: Option<Arc<CommittedOffsets>>,
 }
 
 /// What stood in the bucket before the offsets were fetched.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Looked {
     pub(crate) topic_empty: bool,
-    pub(crate) partition_empty: bool,
+    /// Looked for only where a run would.
+    pub(crate) bucket_end: Option<BucketEnd>,
 }
 
 pub(crate) struct World {
@@ -86,6 +90,14 @@ pub(crate) struct World {
     /// that, so in these worlds there is one layout and nothing is deleted.
     pub(crate) rolls_back: bool,
     pub(crate) goes_away: bool,
+    /// Members have instance ids.
+    pub(crate) is_static: bool,
+    /// Somebody else has his hands on offsets and topics now and then, while the group has no
+    /// members.
+    pub(crate) tampers: bool,
+    /// These Kafka partitions may stop.
+    pub(crate) tampered: BTreeSet<TopicPartition>,
+    pub(crate) group_hash: Arc<str>,
     pub(crate) broker_away_until: u64,
     pub(crate) next_uid: u64,
     pub(crate) next_name: u64,
@@ -121,6 +133,10 @@ impl World {
             deletes,
             rolls_back,
             goes_away: dice.one_in(4),
+            is_static: dice.one_in(4),
+            tampers: !deletes && !rolls_back && dice.one_in(4),
+            tampered: BTreeSet::new(),
+            group_hash: "group".into(),
             broker_away_until: 0,
             next_uid: 1,
             next_name: 1,
@@ -144,7 +160,7 @@ impl World {
         }
         self.calm_down();
         self.settle()?;
-        self.oracle.final_verdict()
+        self.oracle.final_verdict(&self.tampered)
     }
 
     pub(crate) fn note(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
@@ -215,7 +231,8 @@ impl World {
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.operations.is_empty() && self.all().iter().all(|at| self.is_at_end(at))
+        self.operations.is_empty()
+            && self.all().iter().all(|at| self.tampered.contains(at) || self.is_at_end(at))
     }
 
     pub(crate) fn is_at_end(&self, at: &TopicPartition) -> bool {

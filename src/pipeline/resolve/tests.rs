@@ -127,6 +127,13 @@ fn an_offset_set_by_hand_is_followed_only_where_the_user_says_so() {
 }
 
 #[test]
+fn an_offset_past_the_end_of_the_log_is_not_followed() {
+    let mut facts = facts(&[(0, 101, String::new())]);
+    facts.prefix_empty = Some(true);
+    assert_eq!(stop_code(plan(&at(), &facts, LENIENT)), "log_truncated");
+}
+
+#[test]
 fn a_start_that_would_put_records_again_is_refused() {
     let mut facts = facts(&[(0, 10, String::new())]);
     for bucket in [None, Some(BucketEnd::At(Offset(11))), Some(BucketEnd::Unclear("x".into()))] {
@@ -166,6 +173,10 @@ fn a_new_kafka_partition_begins_at_its_beginning_even_with_latest() {
     facts.log_start = Offset(0);
     let latest = Policies { start: StartPosition::Latest, ..STRICT };
     assert_eq!(begin(plan(&at(), &facts, latest)), (0, true));
+    // Its offset alone was deleted: it is not new, whatever its log says.
+    facts.bucket_end = Some(BucketEnd::At(Offset(50)));
+    assert_eq!(stop_code(plan(&at(), &facts, latest)), "lost_offsets");
+    facts.bucket_end = None;
     facts.log_start = Offset(3);
     assert_eq!(stop_code(plan(&at(), &facts, latest)), "lost_offsets");
 }
@@ -178,6 +189,10 @@ fn a_kafka_partition_that_comes_during_a_first_start_is_read_from_its_beginning(
     (facts.prefix_empty, facts.log_start) = (Some(true), Offset(0));
     let from = |number| begin(plan(&TopicPartition::new("t", number), &facts, LENIENT)).0;
     assert_eq!((from(1), from(2)), (100, 0));
+    // Retention was faster.
+    let mut late = facts.clone();
+    late.log_start = Offset(3);
+    assert_eq!(begin(plan(&TopicPartition::new("t", 2), &late, LENIENT)).0, 3);
 }
 
 /// Of three Kafka partitions one never got its first mark; the topic is old.
