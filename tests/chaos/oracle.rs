@@ -45,7 +45,7 @@ impl Positions {
     /// The end of each log, the committed offset and its metadata.
     pub(crate) fn look(&self, partitions: i32) -> Result<Vec<(i64, i64, String)>, KafkaError> {
         let mut asked = TopicPartitionList::new();
-        (0..partitions).for_each(|number| drop(asked.add_partition(&self.topic, number)));
+        asked.add_partition_range(&self.topic, 0, partitions - 1);
         let held = self.client.committed_offsets(asked, TIMEOUT)?;
         let look = |number| {
             let end = self.client.fetch_watermarks(&self.topic, number, TIMEOUT)?.1;

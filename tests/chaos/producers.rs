@@ -2,6 +2,7 @@
 //! its Kafka partition, and what the broker acknowledged is known in the end.
 
 use std::collections::BTreeMap;
+use std::iter::once;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::scenario::{Tenant, Use};
@@ -34,6 +35,7 @@ pub(crate) struct Produced {
 
 /// Keys of a compacted topic, in each Kafka partition.
 const KEYS: u64 = 40;
+const HOUR_MS: i64 = 3_600_000;
 const TICK: Duration = Duration::from_millis(20);
 /// A transaction takes so long, if nothing goes wrong.
 const TRANSACTION: Duration = Duration::from_millis(400);
@@ -71,9 +73,12 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(crate) fn new(stage: &'a Stage<'a>, tenant: &'a Tenant, topic: &'a Topic) -> Self {
         // A compacted topic stays within one Hive partition: compaction must not leave a batch with
-        // fewer objects than it had before a crash. The others cross an hour every minute or so.
-        let step_us = if tenant.topic == Use::Compacted { 1_000 } else { 300_000 };
-        let bulk = Bulk { size: 300, step_us, ..Bulk::new(&topic.name, 1, 0) };
+        // fewer objects than it had before a crash. The others cross an hour every now and then.
+        let step_us = if tenant.topic == Use::Compacted { 1_000 } else { 600_000 };
+        // By the times of records, a broker forgets a producer after a day: when it comes back after
+        // a SIGKILL it would take what is sent again for new, were they older.
+        let hour = jiff::Timestamp::now().as_millisecond() / HOUR_MS * HOUR_MS;
+        let bulk = Bulk { size: 300, step_us, first_ms: hour, ..Bulk::new(&topic.name, 1, 0) };
         let (next, began) = (Vec::new(), Instant::now());
         Self { stage, tenant, topic, bulk, next, turn: 0, began, sent: 0 }
     }
@@ -86,20 +91,19 @@ impl<'a> Source<'a> {
         let producer = self.producer(None);
         while !over() {
             self.send_due(&producer);
-            producer.poll(Duration::ZERO);
             std::thread::sleep(TICK);
         }
         if let Err(error) = producer.flush(PATIENCE) {
             self.stage.break_off(format!("producer of {}: {error}", self.topic.name));
         }
         self.refuse_refusals(&producer);
-        let all = |next: &u64| vec![0..*next];
-        let acknowledged = self.next.iter().map(all).enumerate();
-        let acknowledged = acknowledged.map(|(partition, all)| (partition as i32, all)).collect();
+        let all = self.next.iter().enumerate();
+        let acknowledged = all.map(|(number, next)| (number as i32, once(0..*next).collect()));
+        let acknowledged = acknowledged.collect();
         Produced { acknowledged, ..Produced::default() }
     }
 
-    fn producer(&self, transactional_id: Option<&str>) -> BaseProducer<Refusals> {
+    fn producer(&self, transactional_id: Option<&str>) -> ThreadedProducer<Refusals> {
         let mut config = self.stage.cluster.client_config();
         config
             .set("enable.idempotence", "true")
@@ -118,7 +122,7 @@ impl<'a> Source<'a> {
 
     /// An idempotent producer that waits for ever is refused nothing; if it is, what stands in the
     /// log is not what these tests are about.
-    fn refuse_refusals(&self, producer: &BaseProducer<Refusals>) {
+    fn refuse_refusals(&self, producer: &ThreadedProducer<Refusals>) {
         let refusals = producer.context().0.lock().expect("refusals");
         if let Some(first) = refusals.first() {
             let (name, count) = (&self.topic.name, refusals.len());
@@ -127,7 +131,7 @@ impl<'a> Source<'a> {
     }
 
     /// Sends what the rate asks for by now, to all Kafka partitions that are there in turn.
-    fn send_due(&mut self, producer: &BaseProducer<Refusals>) {
+    fn send_due(&mut self, producer: &ThreadedProducer<Refusals>) {
         let due = (self.began.elapsed().as_secs_f64() * self.tenant.rate as f64) as u64;
         let partitions = self.topic.partitions.load(Ordering::Relaxed) as usize;
         self.next.resize(partitions, 0);
@@ -140,7 +144,7 @@ impl<'a> Source<'a> {
                 // The client does not know a new Kafka partition yet, its queue is full, or its
                 // transaction is lost, which the end of it tells.
                 self.stage.tell(&format!("producer of {}: {error}", self.topic.name));
-                producer.poll(Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(100));
                 return;
             }
             self.next[at] += 1;
@@ -151,7 +155,7 @@ impl<'a> Source<'a> {
 
     fn send(
         &self,
-        producer: &BaseProducer<Refusals>,
+        producer: &ThreadedProducer<Refusals>,
         partition: i32,
         sequence: u64,
         value: &[u8],
@@ -195,7 +199,7 @@ impl<'a> Source<'a> {
     }
 
     /// Takes up the transactional id; nothing if that fails.
-    fn transactional(&self) -> Option<BaseProducer<Refusals>> {
+    fn transactional(&self) -> Option<ThreadedProducer<Refusals>> {
         let producer = self.producer(Some(&self.topic.name));
         match producer.init_transactions(Duration::from_secs(30)) {
             Ok(()) => Some(producer),
@@ -206,7 +210,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn one_transaction(&mut self, producer: &BaseProducer<Refusals>, commits: bool) -> End {
+    fn one_transaction(&mut self, producer: &ThreadedProducer<Refusals>, commits: bool) -> End {
         if let Err(error) = producer.begin_transaction() {
             self.stage.tell(&format!("begin a transaction of {}: {error}", self.topic.name));
             return End::Unknown;
@@ -214,7 +218,6 @@ impl<'a> Source<'a> {
         let until = Instant::now() + TRANSACTION;
         while Instant::now() < until {
             self.send_due(producer);
-            producer.poll(Duration::ZERO);
             std::thread::sleep(TICK);
         }
         if commits {

@@ -48,6 +48,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) kafka: cluster::Kind,
     pub(crate) store: depot::Kind,
+    /// Whether brokers are stopped in good order too, which takes its time.
+    pub(crate) stops_brokers: bool,
     pub(crate) tenants: &'static [Tenant],
 }
 
@@ -61,18 +63,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "zookeeper",
         kafka: cluster::Kind::ZooKeeper,
         store: depot::Kind::Minio,
+        stops_brokers: false,
         tenants: &[plain("coop", Protocol::Cooperative, 3)],
     },
     Scenario {
         name: "consumer",
         kafka: cluster::Kind::One,
         store: depot::Kind::Minio,
+        stops_brokers: true,
         tenants: &[plain("kip848", Protocol::Consumer, 4)],
     },
     Scenario {
         name: "classic",
         kafka: cluster::Kind::One,
         store: depot::Kind::Minio,
+        stops_brokers: false,
         tenants: &[
             Tenant { rate: 1000, ..plain("eager", Protocol::Eager, 2) },
             Tenant { rate: 1000, ..plain("static", Protocol::Static, 2) },
@@ -82,6 +87,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "forgetful",
         kafka: cluster::Kind::One,
         store: depot::Kind::Forgetful,
+        stops_brokers: false,
         tenants: &[
             Tenant { rate: 1000, ..plain("coop", Protocol::Cooperative, 2) },
             Tenant { rate: 1000, ..plain("kip848", Protocol::Consumer, 2) },
@@ -91,6 +97,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "gaps",
         kafka: cluster::Kind::One,
         store: depot::Kind::Minio,
+        stops_brokers: false,
         tenants: &[
             Tenant {
                 topic: Use::Transactions,
@@ -110,6 +117,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "three",
         kafka: cluster::Kind::Three,
         store: depot::Kind::Minio,
+        stops_brokers: true,
         tenants: &[
             Tenant { rate: 800, ..plain("coop", Protocol::Cooperative, 2) },
             Tenant { rate: 800, ..plain("kip848", Protocol::Consumer, 2) },
@@ -120,15 +128,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 impl Scenario {
     /// What is done to the brokers.
     pub(crate) fn broker_faults(&self) -> &'static [Fault] {
-        match self.kafka {
-            cluster::Kind::Three => &[
-                Fault::BrokerKilled,
-                Fault::BrokerFrozen,
-                Fault::BrokerStopped,
-                Fault::PartitionsAdded,
-            ],
-            _ => &[Fault::BrokerKilled, Fault::BrokerFrozen, Fault::PartitionsAdded],
-        }
+        const ALL: &[Fault] = &[
+            Fault::BrokerKilled,
+            Fault::BrokerFrozen,
+            Fault::PartitionsAdded,
+            Fault::BrokerStopped,
+        ];
+        if self.stops_brokers { ALL } else { &ALL[..3] }
     }
 
     /// What is done to the store.

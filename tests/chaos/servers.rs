@@ -38,7 +38,7 @@ impl Actor for Brokers<'_> {
         match fault {
             Fault::BrokerKilled | Fault::BrokerStopped => self.end(fault, number, dice),
             Fault::BrokerFrozen => {
-                let time = between(dice, 2000, 7000);
+                let time = between(dice, 2000, 6000);
                 self.stage.strike(fault, &format!("broker {number} for {time:?}"));
                 let before = self.leaders();
                 let broker = self.stage.cluster.broker(number);

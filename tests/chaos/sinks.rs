@@ -2,7 +2,7 @@
 //! another configuration.
 
 use std::os::unix::process::ExitStatusExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
 use crate::faults::Fault;
@@ -22,6 +22,15 @@ const LAYOUTS: [&[(&str, &str)]; 6] = [
 ];
 const RECORDS_AT_MOST: [i64; 4] = [60, 150, 400, 1000];
 
+/// What sinks say of moments in which they were hit.
+const DEEDS: [&str; 5] = [
+    "replays a pinned batch",
+    "adopts a batch that another member won",
+    "it is tried again",
+    "no broker can be reached",
+    "the store cannot be used",
+];
+
 /// Longer than a sink needs to stop, were its servers all away.
 const END_TIMEOUT: Duration = Duration::from_secs(90);
 /// The exit code of a sink that must not go on, `HARD_STOP_EXIT_CODE`.
@@ -37,6 +46,8 @@ pub(crate) struct Slot<'a> {
     dice: Dice,
     sink: Option<Sink>,
     lives: u64,
+    /// The number of the life that is there.
+    life: u64,
     /// The layout and the limits of this life.
     choice: (usize, usize),
 }
@@ -52,6 +63,7 @@ impl<'a> Slot<'a> {
             dice: stage.dice(&format!("{name} lives")),
             sink: None,
             lives: 0,
+            life: 0,
             choice: (0, 2),
         }
     }
@@ -92,6 +104,7 @@ impl<'a> Slot<'a> {
             config = config.set("kafka.group_instance_id", instance.as_str());
         }
         self.lives += 1;
+        self.life = self.lives;
         let sink = Sink::run(&config);
         let (name, life, pid) = (&self.name, self.lives, sink.pid());
         self.stage.tell(&format!("{name} life {life}: pid {pid}, {choice:?}, max_age {age}s"));
@@ -112,7 +125,7 @@ impl<'a> Slot<'a> {
             self.sink = Some(sink);
             return;
         };
-        self.close("by itself", &sink, end, &[HARD_STOP, 1]);
+        self.close("by itself", self.life, &sink, end, &[HARD_STOP, 1]);
         self.stage.sleep(Duration::from_millis(500));
         self.live();
     }
@@ -125,24 +138,27 @@ impl<'a> Slot<'a> {
     /// What its log says so far, for whoever looks for the reason of a standstill.
     pub(crate) fn keep_log(&self) {
         if let Some(sink) = &self.sink {
-            self.keep(sink);
+            self.keep(self.life, sink);
         }
     }
 
-    fn keep(&self, sink: &Sink) {
-        self.stage.diary.keep(&format!("{}-life{}.log", self.name, self.lives), &sink.log());
+    fn keep(&self, life: u64, sink: &Sink) {
+        self.stage.diary.keep(&format!("{}-life{life}.log", self.name), &sink.log());
     }
 
     /// A life has ended; what it says of itself must be in order.
-    fn close(&self, how: &str, sink: &Sink, end: End, codes: &[i32]) {
-        self.keep(sink);
+    fn close(&self, how: &str, life: u64, sink: &Sink, end: End, codes: &[i32]) {
+        self.keep(life, sink);
         let (code, signal) = (end.status.code(), end.status.signal());
-        let life = format!("{} life {}", self.name, self.lives);
+        let life = format!("{} life {life}", self.name);
         self.stage.tell(&format!("{life} ended {how}: code {code:?}, signal {signal:?}"));
         if let Some(code) = code {
-            self.stage.ended(&format!("{how}, exit code {code}"));
+            self.stage.did(&format!("sinks ended {how}, exit code {code}"), 1);
         }
         let log = sink.log();
+        for deed in DEEDS {
+            self.stage.did(&format!("sinks said: {deed}"), log.matches(deed).count());
+        }
         let bad = log.lines().find(|line| line.contains("panicked") || line.contains("code=\""));
         if let Some(line) = bad {
             self.stage.break_off(format!("{life}: {line}"));
@@ -157,10 +173,10 @@ impl<'a> Slot<'a> {
         let Some(mut sink) = self.sink.take() else { return };
         sink.sigterm();
         match sink.end_within(END_TIMEOUT) {
-            Some(end) => self.close(how, &sink, end, codes),
+            Some(end) => self.close(how, self.life, &sink, end, codes),
             None => {
-                self.keep(&sink);
-                let (name, life) = (&self.name, self.lives);
+                self.keep(self.life, &sink);
+                let (name, life) = (&self.name, self.life);
                 self.stage.break_off(format!("{name} life {life}: no end after SIGTERM"));
             }
         }
@@ -169,26 +185,40 @@ impl<'a> Slot<'a> {
     fn kill(&mut self) {
         if let Some(mut sink) = self.sink.take() {
             let end = sink.kill9();
-            self.close("by SIGKILL", &sink, end, &[HARD_STOP, 1]);
+            self.close("by SIGKILL", self.life, &sink, end, &[HARD_STOP, 1]);
         }
     }
 
-    /// Another takes its name while it stands still; when it wakes up it must notice, and end.
+    /// Another takes its name while it stands still. Whoever comes to the group last has the name,
+    /// which may be either of them where the broker was away; the other must notice, and end.
     fn replace(&mut self, time: Duration) {
-        let Some(mut old) = self.sink.take() else { return };
-        let life = self.lives;
+        let Some(old) = self.sink.take() else { return };
+        let (old_life, deadline) = (self.life, Instant::now() + END_TIMEOUT);
         old.sigstop();
         self.stage.sleep(time / 2);
         self.live();
         self.stage.sleep(time / 2);
         old.sigcont();
-        match old.end_within(END_TIMEOUT) {
-            Some(end) => {
-                let new = std::mem::replace(&mut self.lives, life);
-                self.close("replaced", &old, end, &[HARD_STOP, 1]);
-                self.lives = new;
+        let Some(new) = self.sink.take() else { return };
+        let mut twins = [(self.life, new), (old_life, old)];
+        while Instant::now() < deadline && self.stage.broken().is_none() {
+            let ended = twins.iter_mut().position(|(_, sink)| sink.ended().is_some());
+            if let Some(ended) = ended {
+                let [first, second] = twins;
+                let (gone, stays) = if ended == 0 { (first, second) } else { (second, first) };
+                self.bury(gone);
+                (self.life, self.sink) = (stays.0, Some(stays.1));
+                return;
             }
-            None => self.stage.break_off(format!("{}: two of one name live on", self.name)),
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        twins.iter().for_each(|(life, sink)| self.keep(*life, sink));
+        self.stage.break_off(format!("{}: two of one name live on", self.name));
+    }
+
+    fn bury(&self, (life, mut sink): (u64, Sink)) {
+        if let Some(end) = sink.ended() {
+            self.close("replaced", life, &sink, end, &[HARD_STOP, 1]);
         }
     }
 }

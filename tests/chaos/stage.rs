@@ -17,8 +17,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) depot: &'a Depot,
     pub(crate) diary: &'a Diary,
     pub(crate) counts: Counts,
-    /// How sinks ended, in words.
-    endings: Mutex<BTreeMap<String, u64>>,
+    /// What sinks did, in words.
+    deeds: Mutex<BTreeMap<String, u64>>,
     seed: u64,
     window: Duration,
     started: Instant,
@@ -44,7 +44,7 @@ impl<'a> Stage<'a> {
             depot,
             diary,
             counts: Counts::default(),
-            endings: Mutex::default(),
+            deeds: Mutex::default(),
             seed,
             window,
             started: Instant::now(),
@@ -71,14 +71,16 @@ impl<'a> Stage<'a> {
         self.tell(&format!("{}: {what}", fault.name()));
     }
 
-    /// Notes how a sink ended.
-    pub(crate) fn ended(&self, how: &str) {
-        *self.endings.lock().expect("endings").entry(how.to_owned()).or_default() += 1;
+    /// Counts what sinks did.
+    pub(crate) fn did(&self, what: &str, times: usize) {
+        if times > 0 {
+            *self.deeds.lock().expect("deeds").entry(what.to_owned()).or_default() += times as u64;
+        }
     }
 
-    /// How sinks ended.
-    pub(crate) fn endings(&self) -> BTreeMap<String, u64> {
-        self.endings.lock().expect("endings").clone()
+    /// What sinks did.
+    pub(crate) fn deeds(&self) -> BTreeMap<String, u64> {
+        self.deeds.lock().expect("deeds").clone()
     }
 
     /// Something is wrong, and nothing else matters.

@@ -25,7 +25,7 @@ const DRAIN: Duration = Duration::from_secs(180);
 pub(crate) struct Told {
     pub(crate) count: Count,
     pub(crate) faults: BTreeMap<Fault, u64>,
-    pub(crate) endings: BTreeMap<String, u64>,
+    pub(crate) deeds: BTreeMap<String, u64>,
     /// How long it took until all had landed, after the faults.
     pub(crate) drained: Duration,
     /// What is wrong, and where the diary is.
@@ -39,7 +39,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64, args: &Args, cluster: &Cluster
     let stage = Stage::new(cluster, &depot, &diary, seed, args.window);
     let (mut count, mut drained) = (Count::default(), Duration::ZERO);
     guarded(&stage, "the scenario", || (count, drained) = play(scenario, seed, &stage));
-    let (faults, endings) = (stage.counts.all(), stage.endings());
+    let (faults, deeds) = (stage.counts.all(), stage.deeds());
     let wrong = stage.broken().map(|wrong| {
         for number in 0..cluster.len() {
             diary.keep(&format!("broker-{number}.log"), &cluster.broker(number).log());
@@ -49,7 +49,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64, args: &Args, cluster: &Cluster
     if wrong.is_none() && !args.keep {
         diary.burn();
     }
-    Told { count, faults, endings, drained, wrong }
+    Told { count, faults, deeds, drained, wrong }
 }
 
 /// Runs a part of it; a panic is as bad as any other break.
@@ -179,7 +179,7 @@ fn trouble(
         acting.push(scope.spawn(|| {
             guarded(stage, "brokers", || {
                 let kinds = scenario.broker_faults();
-                stage.act("brokers", kinds, 2000..5000, &mut Brokers { stage, topics });
+                stage.act("brokers", kinds, 2000..6000, &mut Brokers { stage, topics });
             });
         }));
         acting.push(scope.spawn(|| {
@@ -194,7 +194,7 @@ fn trouble(
         ] {
             acting.push(scope.spawn(move || {
                 let mut wires = Wires { stage, wire, proxies };
-                guarded(stage, name, || stage.act(name, &wire.kinds(), 1000..4000, &mut wires));
+                guarded(stage, name, || stage.act(name, &wire.kinds(), 1000..5000, &mut wires));
             }));
         }
         acting.into_iter().for_each(|actor| actor.join().expect("guarded"));
@@ -212,7 +212,7 @@ fn live(stage: &Stage<'_>, number: usize, slot: &mut Slot<'_>) {
         slot.join(between(&mut dice, 1000, 6000));
     }
     let (name, kinds) = (slot.name().to_owned(), slot.kinds());
-    stage.act(&name, &kinds, 1000..5000, slot);
+    stage.act(&name, &kinds, 2000..5000, slot);
 }
 
 /// Waits until the groups stand at the ends of the logs.

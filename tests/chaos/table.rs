@@ -14,7 +14,7 @@ pub(crate) struct Table {
     expected: BTreeSet<Fault>,
     faults: BTreeMap<Fault, BTreeMap<&'static str, u64>>,
     counts: BTreeMap<&'static str, (u64, Count)>,
-    endings: BTreeMap<String, u64>,
+    deeds: BTreeMap<String, u64>,
 }
 
 impl Table {
@@ -28,8 +28,8 @@ impl Table {
         for (fault, count) in &told.faults {
             *self.faults.entry(*fault).or_default().entry(name).or_default() += count;
         }
-        for (how, count) in &told.endings {
-            *self.endings.entry(how.clone()).or_default() += count;
+        for (how, count) in &told.deeds {
+            *self.deeds.entry(how.clone()).or_default() += count;
         }
         let (runs, count) = self.counts.entry(name).or_default();
         *runs += 1;
@@ -55,8 +55,8 @@ impl Table {
         line("runs", &|name| of(name).0);
         line("objects", &|name| of(name).1.objects);
         line("records counted", &|name| of(name).1.records);
-        for (how, count) in &self.endings {
-            println!("sinks that ended {how}: {count}");
+        for (how, count) in &self.deeds {
+            println!("{count:>10}  {how}");
         }
         println!();
     }

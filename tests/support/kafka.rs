@@ -203,7 +203,8 @@ impl Broker {
         let mut command = Command::new("java");
         command
             .current_dir(self.dir.path())
-            .args([heap, "-XX:+UseSerialGC", "-Xshare:auto"])
+            // The second compiler would cost more than it brings within a test's time.
+            .args([heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
             .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
             .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
             .arg("-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper=warn")
