@@ -12,7 +12,6 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
@@ -102,8 +101,10 @@ impl Thread {
         let seen = blind.iter().filter(|at| empty.contains_key(&at.topic)).cloned();
         let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
         for (at, facts) in &mut again {
-            if let Ok(facts) = facts {
-                facts.partition_empty = alone.get(at).copied();
+            match (facts.as_mut(), alone.get(at)) {
+                (Ok(facts), Some(Ok(empty))) => facts.partition_empty = *empty,
+                (Ok(_), Some(Err(error))) => *facts = Err(error.clone()),
+                _ => (),
             }
         }
         facts.extend(again);
@@ -139,52 +140,75 @@ impl Thread {
         let (mut empty, mut failed) = (Empty::new(), Failed::new());
         let prefixes: Vec<_> = prefixes.into_iter().collect();
         for some in prefixes.chunks(LOOKS_AT_ONCE) {
-            for (topic, any) in self.runtime.block_on(self.look_at(some)) {
+            for (topic, any) in self.look_at(some) {
                 match any {
                     Ok(any) => drop(empty.insert(topic, !any)),
                     Err(error) => drop(failed.insert(topic, ResolveError(error.to_string()))),
                 }
             }
         }
+        for (topic, _) in prefixes.iter().filter(|(topic, _)| !empty.contains_key(topic)) {
+            let unseen = || ResolveError(format!("{topic}: the bucket gave no answer"));
+            failed.entry(Arc::clone(topic)).or_insert_with(unseen);
+        }
         (empty, failed)
     }
 
     /// Whether the bucket holds nothing of these very Kafka partitions, although it holds objects
-    /// of their topics; only of those where that can be told.
+    /// of their topics; nothing where too much is in the way to tell.
     fn look_closer(
         &self,
         questions: &[Question],
         which: &BTreeSet<TopicPartition>,
-    ) -> BTreeMap<TopicPartition, bool> {
+    ) -> BTreeMap<TopicPartition, Result<Option<bool>, ResolveError>> {
         let of = questions.iter().filter(|each| which.contains(&each.partition));
-        let looked = of.filter_map(|Question { partition, layout, .. }| {
-            let (store, bucket) = (&self.store, &*layout.bucket);
+        let looked = of.map(|Question { partition, layout, .. }| {
+            let (store, bucket) = (self.store.clone(), layout.bucket.clone());
             let (table, part) = (topic_prefix(layout, &partition.topic), name_prefix(partition));
             let dead = dead_letter_prefix(layout, partition);
-            let look = async {
-                let any = store.any_object_with(bucket, &table, &part, KEYS_AT_MOST).await?;
-                let dead = store.any_object(bucket, &dead).await?;
+            let look = async move {
+                let any = store.any_object_with(&bucket, &table, &part, KEYS_AT_MOST).await?;
+                let dead = store.any_object(&bucket, &dead).await?;
                 Ok::<_, StoreError>(any.map(|any| !any && !dead))
             };
-            // Without an answer it counts as lost, which stops and explains.
-            let empty = self.runtime.block_on(look).ok().flatten()?;
-            Some((partition.clone(), empty))
+            // A store that does not answer is asked again: it says nothing of lost offsets.
+            let empty = match outcomes(&self.runtime, [look]).pop() {
+                Some(looked) => looked.map_err(|error| ResolveError(error.to_string())),
+                None => Err(ResolveError(format!("{partition}: the bucket gave no answer"))),
+            };
+            (partition.clone(), empty)
         });
         looked.collect()
     }
 
     /// Whether there is any object of these topics, each with its bucket and prefix.
-    async fn look_at(&self, prefixes: &[Prefix]) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
-        let mut looks = JoinSet::new();
-        for (topic, (bucket, prefix)) in prefixes.iter().cloned() {
+    fn look_at(&self, prefixes: &[Prefix]) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
+        let looks = prefixes.iter().cloned().map(|(topic, (bucket, prefix))| {
             let store = self.store.clone();
-            looks.spawn_on(
-                async move { (topic, store.any_object(&bucket, &prefix).await) },
-                &self.runtime,
-            );
-        }
-        looks.join_all().await
+            async move { (topic, store.any_object(&bucket, &prefix).await) }
+        });
+        outcomes(&self.runtime, looks)
     }
+}
+
+/// What these come to, in any order. They run on the runtime and not on this thread: at the end of
+/// the process it is shut down under them, and who polled them then would panic. What it was shut
+/// down under has no outcome.
+fn outcomes<T, W>(runtime: &Handle, works: impl IntoIterator<Item = W>) -> Vec<T>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
+    let (reply, answers) = mpsc::channel();
+    for work in works {
+        let reply = reply.clone();
+        runtime.spawn(async move {
+            let _ = reply.send(work.await);
+        });
+    }
+    // The last of the works has the last sender.
+    drop(reply);
+    answers.into_iter().collect()
 }
 
 /// A topic, with the bucket and the prefix of its table.
@@ -203,4 +227,41 @@ fn is_missing(facts: &Facts, at: &TopicPartition) -> bool {
 fn others_have_offsets(facts: &Facts, at: &TopicPartition) -> bool {
     let Some(Ok(facts)) = facts.get(at) else { return false };
     facts.committed.values().any(|committed| committed.offset.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_is_shut_down_under_has_no_outcome() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        let handle = runtime.handle().clone();
+        let work = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            seconds
+        };
+        assert_eq!(outcomes(&handle, [work(0), work(0)]), [0, 0]);
+        let (began, begun) = mpsc::channel();
+        let asks = handle.clone();
+        let asker = std::thread::spawn(move || {
+            let works = [3600, 0].map(|seconds| {
+                let began = began.clone();
+                async move {
+                    let _ = began.send(());
+                    work(seconds).await
+                }
+            });
+            outcomes(&asks, works)
+        });
+        (0..2).for_each(|_| begun.recv().expect("it begins"));
+        std::thread::sleep(Duration::from_millis(50));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        assert_eq!(asker.join().expect("no panic"), [0]);
+        assert_eq!(outcomes(&handle, [work(0)]).len(), 0, "after it");
+    }
 }
