@@ -2,10 +2,15 @@
 //! every way at once while producers go on; then all must land, and every record is counted.
 //!
 //! ```text
-//! cargo test --test chaos                                    each scenario once, about 6 minutes
-//! cargo test --test chaos -- --minutes 120                   again and again, each time anew
-//! cargo test --test chaos -- --scenario NAME --seed N        one of them again
+//! cargo test --test chaos                                  each scenario once, about 6 minutes
+//! cargo test --test chaos -- --minutes 120                 again and again, each time anew
+//! cargo test --test chaos -- --scenario NAME --seed N      one of them again
+//!     --window SECONDS   faults go on for so long in each, at least (20, in a long run 60)
+//!     --keep             diaries stay where all went well, too
 //! ```
+//!
+//! Without a word of its own it runs only where `KAFKA_S3_SINK_TESTS=all` says that all tests are
+//! wanted, as `tests/run.sh` does.
 //!
 //! The seed decides what is done, in which order and after which pauses; the servers' own timing
 //! is theirs.

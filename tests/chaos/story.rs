@@ -148,7 +148,7 @@ fn config_of(stage: &Stage<'_>, tenant: &Tenant, topic: &Topic) -> SinkConfig {
     }
 }
 
-/// Everybody at once, until faults cease and the producers have stopped.
+/// Producers go on until the faults have ceased; what they know of their records.
 fn trouble(
     scenario: &Scenario,
     stage: &Stage<'_>,
@@ -156,51 +156,60 @@ fn trouble(
     slots: &mut [(usize, Slot<'_>)],
 ) -> Vec<Produced> {
     let calm = AtomicBool::new(false);
-    let store = std::slice::from_ref(stage.depot.proxy());
     std::thread::scope(|scope| {
         let calm = &calm;
-        let producing = scenario.tenants.iter().zip(topics).map(|(tenant, topic)| {
+        let produce = |(tenant, topic)| {
             scope.spawn(move || {
                 let mut produced = Produced::default();
                 guarded(stage, "a producer", || {
-                    let source = Source::new(stage, tenant, topic);
                     let over = || calm.load(Ordering::Relaxed) || stage.broken().is_some();
-                    produced = source.run(over);
+                    produced = Source::new(stage, tenant, topic).run(over);
                 });
                 produced
             })
-        });
-        let producing: Vec<_> = producing.collect();
-        let mut acting = Vec::new();
+        };
+        let producing: Vec<_> =
+            scenario.tenants.iter().zip(topics.iter().copied()).map(produce).collect();
+        strike(scenario, stage, topics, slots);
+        calm.store(true, Ordering::Relaxed);
+        producing.into_iter().map(|producer| producer.join().expect("guarded")).collect()
+    })
+}
+
+/// All faults, each part's by a thread of its own, until they are over.
+fn strike(
+    scenario: &Scenario,
+    stage: &Stage<'_>,
+    topics: &[&Topic],
+    slots: &mut [(usize, Slot<'_>)],
+) {
+    let store = std::slice::from_ref(stage.depot.proxy());
+    std::thread::scope(|scope| {
         for (number, slot) in slots {
-            acting
-                .push(scope.spawn(move || guarded(stage, "a sink", || live(stage, *number, slot))));
+            scope.spawn(move || guarded(stage, "a sink", || live(stage, *number, slot)));
         }
-        acting.push(scope.spawn(|| {
+        scope.spawn(|| {
             guarded(stage, "brokers", || {
                 let kinds = scenario.broker_faults();
                 stage.act("brokers", kinds, 2000..6000, &mut Brokers { stage, topics });
             });
-        }));
-        acting.push(scope.spawn(|| {
+        });
+        scope.spawn(|| {
             guarded(stage, "the store", || {
                 let kinds = scenario.store_faults();
                 stage.act("store", kinds, 1000..4000, &mut Stores { stage, topics });
             });
-        }));
+        });
         for (name, wire, proxies) in [
             ("the network to Kafka", Wire::KAFKA, stage.cluster.proxies()),
             ("the network to the store", Wire::STORE, store),
         ] {
-            acting.push(scope.spawn(move || {
+            scope.spawn(move || {
                 let mut wires = Wires { stage, wire, proxies };
                 guarded(stage, name, || stage.act(name, &wire.kinds(), 1000..5000, &mut wires));
-            }));
+            });
         }
-        acting.into_iter().for_each(|actor| actor.join().expect("guarded"));
-        calm.store(true, Ordering::Relaxed);
-        producing.into_iter().map(|producer| producer.join().expect("guarded")).collect()
-    })
+    });
 }
 
 /// One place: its sink is there from the beginning, or joins the others.
