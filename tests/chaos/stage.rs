@@ -30,6 +30,8 @@ pub(crate) struct Stage<'a> {
 
 /// A deck that did not go round by then never will.
 const LONGEST: u32 = 4;
+/// Windows from here on leave sinks time to land something between two faults.
+const UNHURRIED: Duration = Duration::from_secs(30);
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(
@@ -123,7 +125,9 @@ impl<'a> Stage<'a> {
         let mut round = false;
         self.undealt.fetch_add(1, Ordering::Relaxed);
         loop {
-            let until = Instant::now() + between(&mut dice, pause_ms.start, pause_ms.end);
+            // A short version has to go round soon.
+            let pace = if self.window < UNHURRIED { 2 } else { 1 };
+            let until = Instant::now() + between(&mut dice, pause_ms.start, pause_ms.end) / pace;
             while Instant::now() < until && !self.is_over() {
                 actor.idle();
                 self.sleep(Duration::from_millis(100));
