@@ -12,7 +12,6 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
@@ -103,7 +102,11 @@ impl Thread {
         let partitions: Vec<_> = questions.iter().map(|each| each.partition.clone()).collect();
         let mut facts = self.ask(&partitions, &BTreeMap::new());
         let on_lost = self.on_lost_offsets;
-        let with = |facts: &Facts, at: &TopicPartition, is: fn(&TopicFacts, i32, _) -> bool| matches!(facts.get(at), Some(Ok(facts)) if is(facts, at.partition, on_lost));
+        let with = |facts: &Facts, at: &TopicPartition, is: fn(&TopicFacts, i32, _) -> bool| {
+            facts.get(at).is_some_and(|facts| {
+                facts.as_ref().is_ok_and(|facts| is(facts, at.partition, on_lost))
+            })
+        };
         let blind: BTreeSet<_> =
             partitions.into_iter().filter(|at| with(&facts, at, is_blind)).collect();
         let of_blind = questions.iter().filter(|each| blind.contains(&each.partition));
@@ -123,6 +126,13 @@ impl Thread {
                 Some((at.topic.clone(), facts.get(at)?.as_ref().ok()?.committed.clone()))
             })
             .collect();
+        // A store that did not answer is asked again: it says nothing of lost offsets.
+        for at in &blind {
+            if !empty.contains_key(&at.topic) {
+                let unknown = || ResolveError(format!("{}: the bucket gave no answer", at.topic));
+                failed.entry(Arc::clone(&at.topic)).or_insert_with(unknown);
+            }
+        }
         let seen = blind.iter().filter(|at| !failed.contains_key(&at.topic)).cloned();
         let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
         for (at, answer) in &mut again {
@@ -162,7 +172,7 @@ impl Thread {
         let (mut empty, mut failed) = (Empty::new(), Failed::new());
         let layouts: Vec<_> = layouts.iter().collect();
         for some in layouts.chunks(LOOKS_AT_ONCE) {
-            for (topic, any) in self.runtime.block_on(self.look_at(some)) {
+            for (topic, any) in self.look_at(some) {
                 match any {
                     Ok(any) => drop(empty.insert(topic, !any)),
                     Err(error) => drop(failed.insert(topic, ResolveError(error.to_string()))),
@@ -173,21 +183,19 @@ impl Thread {
     }
 
     /// Whether there is any object of these topics.
-    async fn look_at(
+    fn look_at(
         &self,
         topics: &[(&Arc<str>, &Arc<Layout>)],
     ) -> Vec<(Arc<str>, Result<bool, StoreError>)> {
-        let mut looks = JoinSet::new();
-        for (topic, layout) in topics {
+        let looks = topics.iter().map(|(topic, layout)| {
             let (store, topic, layout) =
                 (self.store.clone(), Arc::clone(topic), Arc::clone(layout));
-            let look = async move {
+            async move {
                 let any = any_landed(&store, &layout, &topic).await;
                 (topic, any)
-            };
-            looks.spawn_on(look, &self.runtime);
-        }
-        looks.join_all().await
+            }
+        });
+        outcomes(&self.runtime, looks)
     }
 
     /// Up to where the bucket holds these very Kafka partitions, although it holds objects of
@@ -210,21 +218,85 @@ impl Thread {
                 }
                 LostOffsetsPolicy::Error => KEYS_AT_MOST,
             };
-            let look = bucket_ends(&self.store, layout, topic, wanted, at_most);
-            match self.runtime.block_on(look) {
-                Ok(ends) => found.extend(
-                    ends.into_iter()
-                        .flatten()
-                        .map(|(number, end)| (TopicPartition::new(Arc::clone(topic), number), end)),
-                ),
-                Err(error) => drop(failed.insert(topic.clone(), ResolveError(error.to_string()))),
+            let (store, layout) = (self.store.clone(), Arc::clone(layout));
+            let (name, wanted) = (Arc::clone(topic), wanted.clone());
+            let look = async move { bucket_ends(&store, &layout, &name, &wanted, at_most).await };
+            let mut keep = |(number, end)| {
+                found.insert(TopicPartition::new(Arc::clone(topic), number), end);
+            };
+            match outcomes(&self.runtime, [look]).pop() {
+                Some(Ok(ends)) => ends.into_iter().flatten().for_each(&mut keep),
+                Some(Err(error)) => {
+                    failed.insert(Arc::clone(topic), ResolveError(error.to_string()));
+                }
+                None => {
+                    let text = format!("{topic}: the bucket gave no answer");
+                    failed.insert(Arc::clone(topic), ResolveError(text));
+                }
             }
         }
         found
     }
 }
 
+/// What these come to, in any order. They run on the runtime and not on this thread: at the end of
+/// the process it is shut down under them, and who polled them then would panic. What it was shut
+/// down under has no outcome.
+fn outcomes<T, W>(runtime: &Handle, works: impl IntoIterator<Item = W>) -> Vec<T>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
+    let (reply, answers) = mpsc::channel();
+    for work in works {
+        let reply = reply.clone();
+        runtime.spawn(async move {
+            let _ = reply.send(work.await);
+        });
+    }
+    // The last of the works has the last sender.
+    drop(reply);
+    answers.into_iter().collect()
+}
+
 type Layouts = BTreeMap<Arc<str>, Arc<Layout>>;
 type Facts = BTreeMap<TopicPartition, Result<TopicFacts, ResolveError>>;
 type Empty = BTreeMap<Arc<str>, bool>;
 type Failed = BTreeMap<Arc<str>, ResolveError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_is_shut_down_under_has_no_outcome() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        let handle = runtime.handle().clone();
+        let work = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            seconds
+        };
+        assert_eq!(outcomes(&handle, [work(0), work(0)]), [0, 0]);
+        let (began, begun) = mpsc::channel();
+        let asks = handle.clone();
+        let asker = std::thread::spawn(move || {
+            let works = [3600, 0].map(|seconds| {
+                let began = began.clone();
+                async move {
+                    let _ = began.send(());
+                    work(seconds).await
+                }
+            });
+            outcomes(&asks, works)
+        });
+        (0..2).for_each(|_| begun.recv().expect("it begins"));
+        std::thread::sleep(Duration::from_millis(50));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        assert_eq!(asker.join().expect("no panic"), [0]);
+        assert_eq!(outcomes(&handle, [work(0)]).len(), 0, "after it");
+    }
+}

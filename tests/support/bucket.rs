@@ -63,11 +63,16 @@ impl Bucket {
 
     /// A bucket that may or may not be there.
     pub(crate) fn of(minio: &Minio, name: &str) -> Self {
+        Self::at(&minio.endpoint(), name)
+    }
+
+    /// A bucket of any store that knows MinIO's keys.
+    pub(crate) fn at(endpoint: &str, name: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             name: name.to_owned(),
-            endpoint: minio.endpoint(),
-            client: minio.client(),
+            endpoint: endpoint.to_owned(),
+            client: Minio::client_at(endpoint),
             runtime: runtime.expect("runtime"),
         }
     }

@@ -16,6 +16,7 @@ use super::process::Process;
 use super::tools;
 use super::workdir::{WorkDir, free_port};
 pub(crate) use admin::GroupOffset;
+pub(crate) use config::cluster_id;
 pub(crate) use produce::{Bulk, Expected};
 pub(crate) use raw::{RawRecord, Transactions};
 
@@ -59,9 +60,20 @@ impl Broker {
     /// The same with further broker settings, which win; `{port}` and `{second_port}` (the
     /// controller's, or ZooKeeper's) are filled in.
     pub(crate) fn start_with(version: Version, extra: &[(&str, &str)]) -> Self {
+        Self::start_at(version, free_port(), &config::cluster_id(), extra)
+    }
+
+    /// The same on a port that is known before, and with the id of its cluster. A node of several
+    /// waits for the others, so they are started at once.
+    pub(crate) fn start_at(
+        version: Version,
+        port: u16,
+        cluster_id: &str,
+        extra: &[(&str, &str)],
+    ) -> Self {
         let mut this = Self {
             version,
-            port: free_port(),
+            port,
             broker: None,
             killed: None,
             zookeeper: None,
@@ -79,7 +91,7 @@ impl Broker {
         let extra: Vec<_> = extra.iter().map(|(key, value)| (*key, ports(value))).collect();
         config::write(&this.dir.path().join("server.properties"), &settings, &extra);
         match version {
-            Version::V4 => this.format_storage(),
+            Version::V4 => this.format_storage(cluster_id),
             Version::V3 => this.start_zookeeper(second_port),
         }
         this.start_again();
@@ -106,6 +118,11 @@ impl Broker {
     /// The broker's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.running().pid()
+    }
+
+    /// All that it has printed, over all its lives.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("broker.log")).unwrap_or_default()
     }
 
     /// SIGTERM, and waits for the end.
@@ -156,9 +173,9 @@ impl Broker {
         }
     }
 
-    fn format_storage(&self) {
+    fn format_storage(&self, cluster_id: &str) {
         let mut command = self.java("-Xmx128m", "kafka.tools.StorageTool");
-        command.args(["format", "-t", &config::cluster_id(), "-c", "server.properties"]);
+        command.args(["format", "-t", cluster_id, "-c", "server.properties"]);
         let log = self.dir.path().join("format.log");
         let mut format = Process::start("StorageTool", command, &log);
         let end = format.wait(START_TIMEOUT);
@@ -186,7 +203,8 @@ impl Broker {
         let mut command = Command::new("java");
         command
             .current_dir(self.dir.path())
-            .args([heap, "-XX:+UseSerialGC", "-Xshare:auto"])
+            // The second compiler would cost more than it brings within a test's time.
+            .args([heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
             .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
             .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
             .arg("-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper=warn")

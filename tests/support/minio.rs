@@ -18,6 +18,34 @@ use super::{http, tools};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The folder of its objects below that of its data.
+const DRIVE: &str = "drive";
+
+fn is_root() -> bool {
+    // SAFETY: geteuid has no preconditions.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// A process that does nothing but keep a small file system mounted at the drive.
+fn small_disk(data: &Path, bytes: u64) -> Process {
+    let drive = data.join(DRIVE);
+    std::fs::create_dir_all(&drive).expect("a folder");
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !is_root() {
+        command.arg("--map-root-user");
+    }
+    let mount = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && exec sleep infinity"#;
+    command.args(["sh", "-c", mount, "sh", &bytes.to_string()]).arg(&drive);
+    let mut disk = Process::start("a small disk", command, &data.join("disk.log"));
+    let mounts = format!("/proc/{}/mounts", disk.pid());
+    let wanted = format!(" {} tmpfs ", drive.display());
+    disk.wait_ready(START_TIMEOUT, || {
+        std::fs::read_to_string(&mounts).is_ok_and(|mounts| mounts.contains(&wanted))
+    });
+    disk
+}
+
 /// What takes the room on a small disk; dropping it makes room again.
 pub(crate) struct Ballast(PathBuf);
 
@@ -33,8 +61,9 @@ pub(crate) struct Minio {
     process: Mutex<Option<Process>>,
     /// The folder with `public.crt` and `private.key`, if it speaks TLS.
     certificates: Option<PathBuf>,
-    /// The size of a file system of its own, in memory, if it has one.
-    disk_bytes: Option<u64>,
+    /// The process whose mounts have a small disk at its drive, if it has one: the disk outlives the
+    /// server's own process.
+    disk: Option<Process>,
     // After the process, so that it is dead before its folder goes.
     data: WorkDir,
 }
@@ -55,7 +84,7 @@ impl Minio {
     }
 
     /// Starts a server whose drive holds so many bytes and no more. The drive is a mount that
-    /// nobody else sees and that goes with the server.
+    /// nobody else sees; it keeps what it holds when the server is stopped, and goes with this value.
     pub(crate) fn start_on_small_disk(bytes: u64) -> Option<Self> {
         Self::launch(None, Some(bytes))
     }
@@ -69,7 +98,8 @@ impl Minio {
         tools::servers_are_here().then(|| {
             let (port, process) = (free_port(), Mutex::new(None));
             let data = WorkDir::new("minio");
-            let server = Self { port, process, certificates, disk_bytes, data };
+            let disk = disk_bytes.map(|bytes| small_disk(data.path(), bytes));
+            let server = Self { port, process, certificates, disk, data };
             server.start_again();
             server
         })
@@ -170,22 +200,19 @@ impl Minio {
     }
 
     fn drive(&self) -> PathBuf {
-        self.data.path().join("drive")
+        self.data.path().join(DRIVE)
     }
 
-    /// MinIO itself, or a shell that gives it its small disk first.
+    /// MinIO itself, or as a guest among the mounts that have its small disk.
     fn program(&self) -> Command {
         let minio = tools::dir().join("bin/minio");
-        let Some(bytes) = self.disk_bytes else { return Command::new(minio) };
-        std::fs::create_dir_all(self.drive()).expect("a folder");
-        let mount = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@""#;
-        let mut command = Command::new("unshare");
-        command.arg("--mount");
-        // SAFETY: geteuid has no preconditions.
-        if unsafe { libc::geteuid() } != 0 {
-            command.arg("--map-root-user");
+        let Some(disk) = &self.disk else { return Command::new(minio) };
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &disk.pid().to_string()]);
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials"]);
         }
-        command.args(["sh", "-c", mount, "sh", &bytes.to_string()]).arg(self.drive()).arg(minio);
+        command.arg("--").arg(minio);
         command
     }
 
@@ -203,11 +230,16 @@ impl Minio {
 
     /// A plain client of its root user, to look at what the code under test did.
     pub(crate) fn client(&self) -> Client {
+        Self::client_at(&self.endpoint())
+    }
+
+    /// The same for another store that knows the same keys.
+    pub(crate) fn client_at(endpoint: &str) -> Client {
         let keys = Credentials::new(Self::ACCESS_KEY, Self::SECRET_KEY, None, None, "tests");
         let config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
-            .endpoint_url(self.endpoint())
+            .endpoint_url(endpoint)
             .force_path_style(true)
             .credentials_provider(keys)
             // Nobody drives it between two looks, so it finds many connections closed.

@@ -74,6 +74,11 @@ impl Sink {
         self.process.ended()
     }
 
+    /// Waits for its end, which may not come.
+    pub(crate) fn end_within(&mut self, timeout: Duration) -> Option<End> {
+        self.process.wait(timeout)
+    }
+
     /// Waits for its end; panics with the end of its log if it does not come.
     pub(crate) fn wait(&mut self, timeout: Duration) -> End {
         let end = self.process.wait(timeout);

@@ -38,7 +38,8 @@ impl Broker {
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let admin = self.admin();
         let new = settings.iter().fold(
-            NewTopic::new(topic, partitions, TopicReplication::Fixed(1)),
+            // As many replicas as the broker says: one, but in a cluster.
+            NewTopic::new(topic, partitions, TopicReplication::Fixed(-1)),
             |new, (key, value)| new.set(key, value),
         );
         eventually(&format!("create topic {topic}"), || {

@@ -18,7 +18,7 @@ pub(super) fn write(path: &Path, settings: &Settings, extra: &[(&str, String)]) 
 }
 
 /// A new cluster id: 16 random bytes as Kafka prints them.
-pub(super) fn cluster_id() -> String {
+pub(crate) fn cluster_id() -> String {
     let mut bytes = [0; 16];
     let mut random = std::fs::File::open("/dev/urandom").expect("/dev/urandom");
     random.read_exact(&mut bytes).expect("/dev/urandom");

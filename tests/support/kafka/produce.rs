@@ -43,6 +43,8 @@ pub(crate) struct Bulk {
 pub(crate) struct Expected {
     /// By Kafka partition.
     pub(crate) sequences: BTreeMap<i32, Vec<Range<u64>>>,
+    /// What may be found, once at most.
+    pub(crate) allowed: BTreeMap<i32, Vec<Range<u64>>>,
 }
 
 impl Expected {
@@ -50,6 +52,9 @@ impl Expected {
     pub(crate) fn and(mut self, other: Self) -> Self {
         for (partition, ranges) in other.sequences {
             self.sequences.entry(partition).or_default().extend(ranges);
+        }
+        for (partition, ranges) in other.allowed {
+            self.allowed.entry(partition).or_default().extend(ranges);
         }
         self
     }
@@ -94,7 +99,7 @@ impl Bulk {
             self.first_sequence..self.first_sequence + count
         };
         let sequences = (0..partitions).map(|number| (number as i32, vec![range(number)]));
-        Expected { sequences: sequences.collect() }
+        Expected { sequences: sequences.collect(), ..Expected::default() }
     }
 
     /// The timestamp of a record.
