@@ -254,7 +254,7 @@ fn report(begun: Instant, parts: &Parts, produced: &Produced) -> anyhow::Result<
     let bucket = parts.store.bucket_dir(BUCKET);
     println!("\n{}", tree(&bucket, &format!("s3://{BUCKET}"))?);
     let expected = Expected { sequences: 0..produced.count, absent: produced.absent.clone() };
-    let dead_letters = bucket.join("dead-letters").join(TOPIC);
+    let dead_letters = bucket.join("dead-letters").join("raw").join(TOPIC);
     let census = count(&table(parts), &dead_letters, &expected)?;
     println!(
         "{} records produced: {} in {} objects, {} dead letters in {}, {} tombstones skipped",

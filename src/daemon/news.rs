@@ -9,6 +9,8 @@ pub(super) enum News {
     Progress,
     /// A lane has landed what a shutdown left it with.
     Drained,
+    /// Somebody must mend it before anything more can land.
+    ToBeMended(String),
     /// The process cannot go on.
     Fatal(String),
 }

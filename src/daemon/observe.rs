@@ -18,6 +18,8 @@ use crate::telemetry::{
     KafkaPartitionStatus, LaneMetrics, Limiter, Metrics, Status, Step, Stop, TopicMetrics,
 };
 
+/// After so many tries (most of a minute) it will not heal by itself.
+const HOPELESS_AFTER: u32 = 8;
 /// One line in this time for each kind of trouble with each Kafka partition.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -99,9 +101,9 @@ impl Observer {
             }
             Event::StepTook { step, took } => self.metrics.step_took(step_of(step), took),
             Event::Failed(fault) => self.failed(at, &fault),
-            Event::Lost { range, why } => {
-                self.topic(&at.topic).lost("retention", range.len());
-                tracing::error!(kafka_partition = %at, %range, "offsets are gone from Kafka: {why}");
+            Event::Lost { range, reason, why } => {
+                self.topic(&at.topic).lost(reason, range.len());
+                tracing::error!(kafka_partition = %at, %range, reason, "offsets are passed over: {why}");
             }
             Event::Stopped(reason) => self.stopped(at, reason.code, &reason.text),
             Event::ReachedEnd => self.reached_end(at),
@@ -117,6 +119,9 @@ impl Observer {
         let class = fault.class.as_str();
         self.metrics.error(fault.operation, class);
         self.metrics.retry(fault.operation, class);
+        if fault.class == StoreErrorClass::Configuration && fault.attempt >= HOPELESS_AFTER {
+            let _ = self.news.send(News::ToBeMended(fault.message.clone()));
+        }
         let key = (at.clone(), fault.operation);
         let Some(suppressed) = self.limiter.admit(key) else { return };
         let Fault { operation, attempt, .. } = fault;

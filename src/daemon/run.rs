@@ -171,6 +171,7 @@ fn connect(
 enum End {
     Signal,
     Reached(Outcome),
+    ToBeMended(String),
     Fatal(String),
 }
 
@@ -185,8 +186,13 @@ async fn wait_for_end(
     loop {
         tokio::select! {
             name = signals.next() => return signal_came(name),
-            heard = news.recv() => if let Some(News::Fatal(message)) = heard {
-                return End::Fatal(message);
+            heard = news.recv() => match heard {
+                Some(News::Fatal(message)) => return End::Fatal(message),
+                // A run without an end waits until it is mended.
+                Some(News::ToBeMended(message)) if goals.is_some() => {
+                    return End::ToBeMended(message);
+                }
+                _ => {}
             },
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
@@ -245,6 +251,7 @@ fn finish(
     systemd::stopping();
     let outcome = match end {
         End::Fatal(message) => return Err(DaemonError::Fatal(message)),
+        End::ToBeMended(message) => return Err(DaemonError::ToBeMended(message)),
         End::Reached(outcome) => outcome,
         End::Signal => Outcome::Done,
     };

@@ -151,6 +151,8 @@ pub enum Event {
     Failed(Fault),
     /// Offsets that Kafka no longer has are stepped over, as configured or as a pin says.
     Lost {
+        /// `retention`, or `insisted` where the user's word led past them.
+        reason: &'static str,
         /// What Kafka no longer has.
         range: OffsetRange,
         /// Why that is known.

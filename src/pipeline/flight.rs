@@ -17,6 +17,7 @@ use super::backoff::{Backoff, CONFLICT, STORE};
 use super::batch::{SealedBatch, SealedObject};
 use super::metadata::{Verdict, judge};
 use super::pin::Pin;
+use super::stops;
 use crate::record::{
     Body, Defect, Epoch, HeadOutcome, ObjectMetadata, PutOutcome, PutRequest, StoreError,
     StoreErrorClass,
@@ -251,16 +252,8 @@ impl Flight {
                 last: None,
                 layout: self.batch.layout.clone(),
             }),
-            Verdict::Stop(what) => Progress::Stop(StopReason::new(
-                "name_taken",
-                format!(
-                    "{} is taken and cannot be ours: {what}. Nothing was overwritten. Move that \
-                     object away, then restart. Or give this sink a layout.prefix of its own, let \
-                     `kafka-s3-sink recover --drop-pins --apply` give up the batch that was begun, \
-                     and restart",
-                    object.address
-                ),
-            )),
+            Verdict::Foreign => Progress::Stop(stops::foreign_object(&object.address)),
+            Verdict::Stop(what) => Progress::Stop(stops::name_taken(&object.address, &what)),
         }
     }
 

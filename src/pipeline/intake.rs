@@ -204,7 +204,7 @@ impl Partition {
                  the same pin, and objects that landed before keep what they have",
                 pin.id
             );
-            cx.tell(&self.at, Event::Lost { range, why });
+            cx.tell(&self.at, Event::Lost { range, reason: "retention", why });
         }
         let same = pin.layout.compression == self.policy.layout.compression;
         let level = self.policy.compression_level.filter(|_| same);

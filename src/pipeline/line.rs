@@ -2,7 +2,6 @@
 //!
 //! Fed by `batch` with decoded values, feeds `encode`. Pure functions of record and layout.
 
-use base64::Engine;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -83,6 +82,15 @@ impl Serialize for Origin<'_> {
     }
 }
 
+/// Bytes in base64, written as they are made: a large value is not there once more.
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
 /// Text under `name`, other bytes in base64 under `base64_name`; null stays null.
 fn serialize_bytes<M: SerializeMap>(
     map: &mut M,
@@ -93,7 +101,7 @@ fn serialize_bytes<M: SerializeMap>(
     match bytes.map(std::str::from_utf8) {
         None => map.serialize_entry(name, &None::<()>),
         Some(Ok(text)) => map.serialize_entry(name, text),
-        Some(Err(_)) => map.serialize_entry(base64_name, &STANDARD.encode(bytes.unwrap_or(b""))),
+        Some(Err(_)) => map.serialize_entry(base64_name, &Base64(bytes.unwrap_or(b""))),
     }
 }
 

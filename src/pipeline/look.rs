@@ -59,7 +59,9 @@ pub fn outlook(
             layout: Arc::clone(&pin.layout),
         },
         Plan::Continue { mark } => Outlook::Continues { from: mark.offset },
-        Plan::Begin { from, how, lost, .. } => Outlook::Begins { from, how, lost },
+        Plan::Begin { from, how, lost, .. } => {
+            Outlook::Begins { from, how, lost: lost.map(|lost| lost.range) }
+        }
         Plan::Stop(reason) => Outlook::Stops(reason),
     }
 }

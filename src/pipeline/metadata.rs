@@ -138,8 +138,10 @@ pub(super) enum Verdict {
     Done,
     /// Another member won this record: its batch ends at `end` and goes by `pin_id`.
     Adopt { end: Offset, pin_id: Arc<str> },
-    /// Something else: stop, with this explanation.
+    /// An object of ours that cannot be this batch's: stop, with this explanation.
     Stop(String),
+    /// Nobody of ours wrote it: stop.
+    Foreign,
 }
 
 /// Reads what HEAD found under a name that this batch wants.
@@ -151,14 +153,22 @@ pub(super) fn judge(
 ) -> Verdict {
     let text = |name: &str| found.get(name).map_or("", String::as_str);
     if text("pin").is_empty() {
-        return Verdict::Stop(NOT_OURS.to_owned());
+        return Verdict::Foreign;
     }
     if text("pin") == &*batch.pin_id {
         return judge_own(batch, object, found);
     }
     for (name, mine, what) in [
-        ("group", &*batch.group_hash, "another consumer group wrote it"),
-        ("layout", &*batch.layout_hash, "it was written with another layout"),
+        (
+            "group",
+            &*batch.group_hash,
+            "another consumer group wrote it, and two of them need a layout.prefix each",
+        ),
+        (
+            "layout",
+            &*batch.layout_hash,
+            "it was written with another layout, so the group's offset stands before that one",
+        ),
     ] {
         if text(name) != mine {
             return Verdict::Stop(what.to_owned());
@@ -232,7 +242,7 @@ pub(super) mod tests {
     }
 
     fn stops(verdict: &Verdict) -> bool {
-        matches!(verdict, Verdict::Stop(_))
+        matches!(verdict, Verdict::Stop(_) | Verdict::Foreign)
     }
 
     #[test]
@@ -274,7 +284,7 @@ pub(super) mod tests {
     #[test]
     fn a_foreign_object_stops() {
         let foreign = judge(&batch(), &OBJECT, true, &ObjectMetadata::new());
-        assert_eq!(foreign, Verdict::Stop("it was not written by kafka-s3-sink".into()));
+        assert_eq!(foreign, Verdict::Foreign);
     }
 
     proptest! {

@@ -17,7 +17,7 @@ use super::flight::Flight;
 use super::ledger::Pending;
 use super::memory::Turn;
 use super::pin::{Mark, Pin};
-use super::resolve::{self, Plan};
+use super::resolve::{self, Lost, Plan};
 use super::rotate::{RotationReason, worth_handing_over};
 use super::route::Router;
 use super::sink::SinkSettings;
@@ -205,9 +205,9 @@ impl Partition {
         match plan {
             Plan::Stop(reason) => self.stop(cx, reason),
             Plan::Begin { from, how, first_start, lost } => {
-                if let Some(range) = lost {
-                    let why = "Kafka deleted them before they were read".to_owned();
-                    cx.tell(&self.at, Event::Lost { range, why });
+                if let Some(Lost { range, reason, why }) = lost {
+                    let why = why.to_owned();
+                    cx.tell(&self.at, Event::Lost { range, reason, why });
                 }
                 self.phase = Phase::Marking;
                 self.first_start = first_start;

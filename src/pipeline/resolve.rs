@@ -39,9 +39,29 @@ pub(super) enum Plan {
     /// A new batch begins at the mark's offset.
     Continue { mark: Mark },
     /// Commit this offset with our mark, then begin there.
-    Begin { from: Offset, how: &'static str, first_start: Option<i32>, lost: Option<OffsetRange> },
+    Begin { from: Offset, how: &'static str, first_start: Option<i32>, lost: Option<Lost> },
     /// Stop.
     Stop(StopReason),
+}
+
+/// Offsets that are passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) range: OffsetRange,
+    pub(super) reason: &'static str,
+    pub(super) why: &'static str,
+}
+
+impl Lost {
+    const fn deleted(range: OffsetRange) -> Self {
+        let why = "Kafka deleted them before they were read";
+        Self { range, reason: "retention", why }
+    }
+
+    const fn insisted(range: OffsetRange) -> Self {
+        let why = "the bucket ends before, and kafka.on_lost_offsets = \"start\" goes on behind";
+        Self { range, reason: "insisted", why }
+    }
 }
 
 /// Decides where a Kafka partition begins.
@@ -90,7 +110,7 @@ fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: 
             from: facts.log_start,
             how: "after records that Kafka deleted before they were read",
             first_start: None,
-            lost: Some(lost),
+            lost: Some(Lost::deleted(lost)),
         },
         OutOfRangePolicy::Stop => Plan::Stop(stops::out_of_range(at, lost)),
     }
@@ -166,8 +186,20 @@ fn lost(
         Plan::Begin { from, .. } if !is_behind_all(facts, *from) => {
             Plan::Stop(stops::would_double(at, *from, facts.bucket_end.as_ref()))
         }
+        Plan::Begin { from, how, lost, .. } => {
+            let lost = passed_over(facts, *from).or(*lost);
+            Plan::Begin { from: *from, how, first_start: None, lost }
+        }
         _ => plan,
     }
+}
+
+/// What lies between the end of what the bucket holds and where the user wants to go on.
+fn passed_over(facts: &TopicFacts, from: Offset) -> Option<Lost> {
+    let Some(BucketEnd::At(end)) = facts.bucket_end else { return None };
+    let range = OffsetRange { base: end, end: from };
+    let lost = if from == facts.log_start { Lost::deleted(range) } else { Lost::insisted(range) };
+    (end < from).then_some(lost)
 }
 
 /// Whether the bucket holds nothing of the Kafka partition from this offset on. What it holds would

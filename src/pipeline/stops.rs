@@ -4,15 +4,18 @@
 
 use super::action::StopReason;
 use super::decode::InvalidReason;
-use crate::record::{BucketEnd, Offset, OffsetRange, TopicPartition};
+use crate::record::{BucketEnd, ObjectAddress, Offset, OffsetRange, TopicPartition};
 
 pub(super) fn lost_offsets(at: &TopicPartition, offset: Option<Offset>) -> StopReason {
     let what = match offset {
-        None => "the group has no committed offset here, but objects or offsets of ours show that \
-                 this is no first start: the offsets expired (7 days after the group is empty), \
-                 were deleted (with the topic, if it was deleted and made again), or \
-                 kafka.group_id was changed"
-            .to_owned(),
+        None => {
+            "the group has no committed offset here, but objects below the topic's prefixes, or \
+                 its offsets elsewhere, show that this is no first start: the offsets expired (7 \
+                 days after the group is empty), were deleted (with the topic, if it was deleted \
+                 and made again), kafka.group_id was changed, or another group lands here (then \
+                 this one needs a layout.prefix of its own)"
+                .to_owned()
+        }
         Some(offset) => format!(
             "the committed offset {offset} was not set by this sink: somebody reset it, or another \
              consumer uses the same kafka.group_id"
@@ -37,19 +40,14 @@ pub(super) fn would_double(
     from: Offset,
     bucket: Option<&BucketEnd>,
 ) -> StopReason {
-    let (seen, ways) = match bucket {
-        Some(BucketEnd::At(end)) => (
-            format!("the bucket holds its records up to offset {end}"),
-            format!(
-                "; to go on behind them, set the group's offset to {end} \
-                 (kafka-consumer-groups.sh --reset-offsets --to-offset {end})"
-            ),
-        ),
-        Some(BucketEnd::Unclear(why)) => (
-            format!("up to where the bucket holds its records cannot be told: {why}"),
-            String::new(),
-        ),
-        _ => ("what the bucket holds of it was not seen".to_owned(), String::new()),
+    let seen = match bucket {
+        Some(BucketEnd::At(end)) => {
+            format!("the bucket holds objects of this name up to offset {end}")
+        }
+        Some(BucketEnd::Unclear(why)) => {
+            format!("up to where the bucket holds objects of this name cannot be told: {why}")
+        }
+        _ => "what the bucket holds of it was not seen".to_owned(),
     };
     StopReason::new(
         "lost_offsets",
@@ -57,8 +55,9 @@ pub(super) fn would_double(
             "{at}: kafka.on_lost_offsets = \"start\" would go on at offset {from}, and {seen}. \
              Records that stand there would be put once more, so nothing is read. \
              `kafka-s3-sink recover` computes from the bucket where to go on, shows it, and \
-             commits it with --apply{ways}; to begin at {from} all the same, move the objects away \
-             or choose another layout.prefix, then restart"
+             commits it with --apply. To begin at {from} all the same (the topic was made again, or \
+             all is to land anew), choose another layout.prefix or move those objects away, then \
+             restart"
         ),
     )
 }
@@ -163,6 +162,31 @@ pub(super) fn invalid_record(
             at,
             offset,
             reason.as_str()
+        ),
+    )
+}
+
+const OWN_PREFIX: &str = "give this sink a layout.prefix of its own, let `kafka-s3-sink recover \
+                          --drop-pins --apply` give up the batch that was begun, and restart";
+
+pub(super) fn foreign_object(address: &ObjectAddress) -> StopReason {
+    StopReason::new(
+        "name_taken",
+        format!(
+            "{address} is taken and cannot be ours: it was not written by kafka-s3-sink. Nothing \
+             was overwritten. Move that object away, then restart. Or {OWN_PREFIX}"
+        ),
+    )
+}
+
+/// The name is that of another batch of ours, whose records stand in it and beside it.
+pub(super) fn name_taken(address: &ObjectAddress, what: &str) -> StopReason {
+    StopReason::new(
+        "name_taken",
+        format!(
+            "{address} is taken and cannot be this batch's: {what}. Nothing was overwritten. Leave \
+             that object where it is: its records would stand twice once they were put again. \
+             `kafka-s3-sink audit` says what the bucket holds; to go on, {OWN_PREFIX}"
         ),
     )
 }

@@ -93,7 +93,7 @@ fn retention_that_overtook_a_mark_stops_or_is_counted() {
     facts.log_start = Offset(15);
     assert_eq!(stop_code(plan(&at(), &facts, STRICT)), "offset_out_of_range");
     let Plan::Begin { from, lost, .. } = plan(&at(), &facts, LENIENT) else { panic!() };
-    assert_eq!((from, lost.unwrap().len()), (Offset(15), 5));
+    assert_eq!((from, lost.unwrap().range.len()), (Offset(15), 5));
 }
 
 #[test]
@@ -123,6 +123,20 @@ fn an_offset_set_by_hand_is_followed_only_where_the_user_says_so() {
         assert_eq!(begin(plan(&at(), &facts, LENIENT)), (10, false));
         facts.bucket_end = Some(BucketEnd::At(Offset(10)));
         assert_eq!(begin(plan(&at(), &facts, LENIENT)), (10, false));
+    }
+}
+
+#[test]
+fn what_the_users_word_passes_over_is_told() {
+    let mut facts = facts(&[(0, 10, String::new())]);
+    facts.prefix_empty = Some(false);
+    for (end, start, reason) in
+        [(7, 3, Some("insisted")), (10, 3, None), (5, 10, Some("retention"))]
+    {
+        (facts.bucket_end, facts.log_start) = (Some(BucketEnd::At(Offset(end))), Offset(start));
+        let Plan::Begin { from, lost, .. } = plan(&at(), &facts, LENIENT) else { panic!() };
+        assert_eq!((from, lost.map(|lost| lost.reason)), (Offset(10), reason));
+        assert!(lost.is_none_or(|lost| lost.range.base == Offset(end)));
     }
 }
 

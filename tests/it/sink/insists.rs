@@ -34,12 +34,28 @@ fn a_start_in_the_middle_of_a_batch_doubles_nothing() {
     sink.wait_success(PATIENCE);
     case.read(&expected).assert_exact();
     // As the message says.
-    for number in 0..2 {
-        case.broker.set_offset(&case.group(), &case.topic, number, 300);
-    }
+    Recovered::of(&start, &["--apply"]).says(0, &["the end of the last"]);
     let more = case.broker.produce_many(&bulk.next());
     case.run_to_end(&start);
     case.assert_exact(&expected.and(more));
+}
+
+/// The bucket ends at 300, and Kafka has lost what came after: that is told.
+#[test]
+fn what_an_insisted_start_passes_over_is_told() {
+    let Some((case, config, bulk, expected)) = landed("e2e-passed-over", 1) else { return };
+    let more = case.broker.produce_many(&bulk.next());
+    case.broker.delete_group(&case.group());
+    case.broker.delete_records(&case.topic, 0, 420);
+    let mut sink = Sink::run(&config.set("kafka.on_lost_offsets", "start"));
+    let line = sink.wait_for_log("offsets are passed over", PATIENCE);
+    assert!(line.contains("[300, 420)"), "{line}");
+    sink.wait_for_metric("kafka_s3_sink_lost_records_total", 120.0, PATIENCE);
+    case.wait_committed(&mut sink);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    let tally = case.read(&expected.and(more));
+    assert_eq!((tally.missing.count, tally.doubled.count, tally.problems.count), (120, 0, 0));
 }
 
 /// Only the one whose offset somebody set is asked about, and followed where nothing stands.
@@ -133,6 +149,10 @@ fn a_batch_for_a_bucket_that_is_gone_is_given_up() {
     let line = sink.wait_for_log("recover --drop-pins", PATIENCE);
     assert!(line.contains("e2e-no-such-bucket"), "{line}");
     sink.kill9();
+    // A run with an end does not wait for ever.
+    let mut sink = Sink::run_until_end(&config);
+    let end = sink.wait(PATIENCE);
+    assert_eq!(end.status.code(), Some(2), "{}", sink.log());
     let mut check = Sink::spawn(&config, &["check"]);
     assert_eq!(check.wait(PATIENCE).status.code(), Some(2), "{}", check.log());
     assert!(check.log().contains("recover --drop-pins"), "{}", check.log());
