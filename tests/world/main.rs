@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo test --test world -- [--seeds N] [--first N]    so many worlds of each kind
-//! cargo test --test world -- --seed N --fences both|group|store [--trace]    one of them again
+//! cargo test --test world -- --seed N --fences both|group|store [--steps N] [--trace]    one again
 //! cargo test --features defects --test world -- --defects    the world finds what is put in
 //! ```
 
@@ -18,6 +18,7 @@ mod oracle;
 mod ports;
 mod process;
 mod processes;
+mod regressions;
 mod removal;
 mod requests;
 mod tampering;
@@ -39,6 +40,8 @@ const KINDS: [(&str, Fences); 3] =
     [("both", Fences::Both), ("group", Fences::Group), ("store", Fences::Store)];
 /// Worlds in which a claim is removed.
 const REMOVALS: u64 = 200;
+/// No world has a longer hostile time.
+const MOST_STEPS: u64 = 500;
 /// Failures that are shown.
 const SHOWN: usize = 5;
 
@@ -48,6 +51,7 @@ struct Args {
     first: u64,
     seed: Option<u64>,
     fences: Option<Fences>,
+    steps: Option<u64>,
     trace: bool,
     defects: bool,
     /// Names of tests that were asked for, as of any other test binary.
@@ -71,6 +75,7 @@ fn args() -> Result<Args, String> {
                 let kind = KINDS.iter().find(|(known, _)| *known == name);
                 args.fences = Some(kind.ok_or("--fences wants both, group or store")?.1);
             }
+            "--steps" => args.steps = Some(number()?),
             "--trace" => args.trace = true,
             "--defects" => args.defects = true,
             // What `cargo test` passes to every test binary alike.
@@ -84,7 +89,18 @@ fn args() -> Result<Args, String> {
 
 /// Runs one world; a panic is as bad as any other break.
 fn run(seed: u64, fences: Fences, trace: bool) -> (Result<(), String>, Coverage, u64) {
+    run_for(seed, fences, u64::MAX, trace)
+}
+
+/// The same, with a hostile time of so many steps at most.
+fn run_for(
+    seed: u64,
+    fences: Fences,
+    steps: u64,
+    trace: bool,
+) -> (Result<(), String>, Coverage, u64) {
     let mut world = World::new(seed, fences, trace);
+    world.steps_at_most = steps;
     let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
     let verdict = lived.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -98,8 +114,14 @@ fn run(seed: u64, fences: Fences, trace: bool) -> (Result<(), String>, Coverage,
     (verdict, world.coverage.clone(), world.trace.hash())
 }
 
-fn one(seed: u64, fences: Fences, trace: bool) -> ExitCode {
-    let (verdict, ..) = run(seed, fences, trace);
+/// The least number of hostile steps after which a world still fails: its shortest failing prefix.
+fn shortest(seed: u64, fences: Fences) -> u64 {
+    let fails = |steps: &u64| run_for(seed, fences, *steps, false).0.is_err();
+    (0..MOST_STEPS).find(fails).unwrap_or(MOST_STEPS)
+}
+
+fn one(seed: u64, fences: Fences, steps: u64, trace: bool) -> ExitCode {
+    let (verdict, ..) = run_for(seed, fences, steps, trace);
     match verdict {
         Ok(()) => {
             println!("world {seed} with {fences:?}: nothing lost, nothing doubled, all landed");
@@ -220,7 +242,8 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = args.seed {
-        return one(seed, args.fences.unwrap_or(Fences::Both), args.trace);
+        let steps = args.steps.unwrap_or(u64::MAX);
+        return one(seed, args.fences.unwrap_or(Fences::Both), steps, args.trace);
     }
     if args.defects {
         return find_defects();
@@ -233,14 +256,26 @@ fn main() -> ExitCode {
     // A panic is told with its world, below.
     std::panic::set_hook(Box::new(|_| {}));
     let (seeds, start) = (args.seeds.unwrap_or(SEEDS), Instant::now());
-    let (failed, seen) = all(args.first, seeds);
+    let kept = regressions::kept();
+    let again = kept.iter().filter_map(|(seed, name, fences)| {
+        let wrong = run(*seed, *fences, false).0.err()?;
+        Some((*seed, *name, wrong))
+    });
+    let mut failed: Vec<_> = again.collect();
+    let (others, seen) = all(args.first, seeds);
+    failed.extend(others);
+    failed.dedup();
     seen.lines().for_each(|line| println!("{line}"));
-    for (seed, fences, wrong) in failed.iter().take(SHOWN) {
+    for (seed, name, wrong) in failed.iter().take(SHOWN) {
+        let fences = KINDS.iter().find(|(kind, _)| kind == name).expect("a kind").1;
+        let steps = shortest(*seed, fences);
         println!(
-            "FAILED: {wrong}\n  again: cargo test --test world -- --seed {seed} --fences {fences} --trace"
+            "FAILED: {wrong}\n  again: cargo test --test world -- --seed {seed} --fences {name} \
+             --steps {steps} --trace"
         );
     }
-    let worlds = seeds * KINDS.len() as u64;
+    regressions::keep(&failed);
+    let worlds = seeds * KINDS.len() as u64 + kept.len() as u64;
     let mut broken = failed.len() as u64;
     let mut check = |what: &str, holds: bool| {
         println!("{what}: {}", if holds { "ok" } else { "FAILED" });

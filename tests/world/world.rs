@@ -102,6 +102,8 @@ pub(crate) struct World {
     pub(crate) next_uid: u64,
     pub(crate) next_name: u64,
     pub(crate) verdict: Verdict,
+    /// The hostile time ends after so many steps, if it is not over before.
+    pub(crate) steps_at_most: u64,
     /// What every process is told, where it is not up to chance.
     pub(crate) policies_of_all: Option<TopicPolicies>,
 }
@@ -141,6 +143,7 @@ impl World {
             next_uid: 1,
             next_name: 1,
             verdict: Ok(()),
+            steps_at_most: u64::MAX,
             policies_of_all: None,
             dice,
         }
@@ -151,7 +154,7 @@ impl World {
         self.produce(30);
         self.start_process();
         let steps = 150 + self.dice.below(350);
-        for _ in 0..steps {
+        for _ in 0..steps.min(self.steps_at_most) {
             self.hostile_step();
             for _ in 0..8 {
                 self.ordinary_step();
