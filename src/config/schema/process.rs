@@ -15,8 +15,8 @@ pub(super) const MEMORY: SectionSpec = SectionSpec {
         path: "memory.limit",
         kind: Kind::Size { min: MIN_MEMORY, max: 1 << 50 },
         fallback: Fallback::Machine("half of the container's or the machine's memory", r#""2GiB""#),
-        doc: "The resident size to stay below. Near it the largest batches are put early, at it \
-              reading pauses. At least 64MiB, and at least 48MiB + 2 * records.max_bytes * \
+        doc: "The resident size to stay below, to within a few MiB. Near it the largest batches are \
+              put early, at it reading pauses. At least 64MiB, and at least 48MiB + 2 * records.max_bytes * \
               (kafka.lanes + 1): 112MiB with one lane and the default of records.max_bytes.",
     }],
 };
