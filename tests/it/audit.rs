@@ -1,6 +1,7 @@
 //! `kafka-s3-sink audit`, the real binary against real servers: good buckets, and buckets that were
 //! tampered with.
 
+mod million;
 mod odd;
 mod scope;
 
