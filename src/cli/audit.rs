@@ -28,9 +28,7 @@ use self::report::{AuditReport, Mode, TopicReport};
 use super::cluster::{TopicView, Topics};
 use super::survey::{CacheDir, Counts, Surveyor, Wanted, patiently};
 use super::terminal::Progress;
-use super::{
-    ConfigArgs, DAMAGED, UNREACHABLE, WRONG_CONFIGURATION, failed, words, wrong_configuration,
-};
+use super::{ConfigArgs, DAMAGED, UNREACHABLE, WRONG_CONFIGURATION, words};
 use crate::config::Settings;
 use crate::kafka::{KafkaError, Onlooker, RangeReaders};
 use crate::pipeline::audit::{Health, Scope, Standing, TimeSpan, TopicHoldings, moment};
@@ -118,13 +116,9 @@ impl AuditArgs {
 }
 
 pub(super) fn audit(args: &AuditArgs) -> ExitCode {
-    let settings = match args.config.load() {
-        Ok(settings) => settings,
-        Err(errors) => return wrong_configuration(&errors),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+    let (settings, runtime) = match args.config.begin() {
+        Ok(begun) => begun,
+        Err(code) => return code,
     };
     match (Audit { args, settings: &settings, runtime: &runtime }).run() {
         Ok(report) => {

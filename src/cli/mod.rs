@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::config::{self, ConfigErrors, KafkaSettings, Settings};
 use crate::kafka::{Refusal, refused_properties};
@@ -80,6 +81,13 @@ impl ConfigArgs {
             refused_properties(kafka, together).into_iter().map(pair).collect()
         };
         config::load(self.config.as_deref(), config::environment(), &refused)
+    }
+
+    /// What a command that asks servers begins with, or the code that it ends with.
+    fn begin(&self) -> Result<(Settings, Runtime), ExitCode> {
+        let settings = self.load().map_err(|errors| wrong_configuration(&errors))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        Ok((settings, runtime.map_err(|error| failed(&error.into()))?))
     }
 }
 

@@ -19,7 +19,7 @@ use super::audit::{AuditError, Explainer, progress_of};
 use super::cluster::{TopicView, Topics};
 use super::survey::{CacheDir, Surveyor, Wanted, patiently};
 use super::terminal::Progress;
-use super::{ConfigArgs, DAMAGED, failed, wrong_configuration};
+use super::{ConfigArgs, DAMAGED};
 use crate::config::Settings;
 use crate::daemon::{any_landed, session};
 use crate::kafka::{KafkaError, Onlooker, RangeReader, RangeReaders};
@@ -73,13 +73,9 @@ pub(super) struct RecoverArgs {
 }
 
 pub(super) fn recover(args: &RecoverArgs) -> ExitCode {
-    let settings = match args.config.load() {
-        Ok(settings) => settings,
-        Err(errors) => return wrong_configuration(&errors),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+    let (settings, runtime) = match args.config.begin() {
+        Ok(begun) => begun,
+        Err(code) => return code,
     };
     match (Recover { args, settings: &settings, runtime: &runtime }).run() {
         Ok(code) => code,

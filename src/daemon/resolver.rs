@@ -101,38 +101,47 @@ impl Thread {
     fn facts(&self, questions: &[Question]) -> Facts {
         let partitions: Vec<_> = questions.iter().map(|each| each.partition.clone()).collect();
         let mut facts = self.ask(&partitions, &BTreeMap::new());
-        let on_lost = self.on_lost_offsets;
-        let with = |facts: &Facts, at: &TopicPartition, is: fn(&TopicFacts, i32, _) -> bool| {
-            facts.get(at).is_some_and(|facts| {
-                facts.as_ref().is_ok_and(|facts| is(facts, at.partition, on_lost))
-            })
+        let is_blind_one = |at: &TopicPartition| {
+            let known = facts.get(at).and_then(|facts| facts.as_ref().ok());
+            known.is_some_and(|facts| is_blind(facts, at.partition, self.on_lost_offsets))
         };
-        let blind: BTreeSet<_> =
-            partitions.into_iter().filter(|at| with(&facts, at, is_blind)).collect();
+        let blind: BTreeSet<_> = partitions.into_iter().filter(is_blind_one).collect();
         let of_blind = questions.iter().filter(|each| blind.contains(&each.partition));
         let layouts: Layouts =
             of_blind.map(|each| (each.partition.topic.clone(), each.layout.clone())).collect();
-        let (empty, mut failed) = self.look(&layouts);
-        let mut closer: BTreeMap<_, BTreeSet<i32>> = BTreeMap::new();
-        for at in &blind {
-            if with(&facts, at, wants_end) && empty.get(&at.topic) == Some(&false) {
-                closer.entry(Arc::clone(&at.topic)).or_default().insert(at.partition);
+        let (again, failed) = self.ask_again(&blind, &layouts, &facts);
+        facts.extend(again);
+        for at in blind {
+            if let Some(error) = failed.get(&at.topic) {
+                facts.insert(at, Err(error.clone()));
             }
         }
-        let ends = self.look_closer(&layouts, &closer, &mut failed);
-        let before: BTreeMap<_, _> = blind
-            .iter()
-            .filter_map(|at| {
-                Some((at.topic.clone(), facts.get(at)?.as_ref().ok()?.committed.clone()))
-            })
-            .collect();
-        // A store that did not answer is asked again: it says nothing of lost offsets.
-        for at in &blind {
+        facts
+    }
+
+    /// Looks at the bucket, and asks about these once more.
+    fn ask_again(
+        &self,
+        blind: &BTreeSet<TopicPartition>,
+        layouts: &Layouts,
+        first: &Facts,
+    ) -> (Facts, Failed) {
+        let on_lost = self.on_lost_offsets;
+        let known = |at| first.get(at).and_then(|facts| facts.as_ref().ok());
+        let (empty, mut failed) = self.look(layouts);
+        let mut closer: BTreeMap<_, BTreeSet<i32>> = BTreeMap::new();
+        for at in blind {
+            let wanted = known(at).is_some_and(|facts| wants_end(facts, at.partition, on_lost));
+            if wanted && empty.get(&at.topic) == Some(&false) {
+                closer.entry(Arc::clone(&at.topic)).or_default().insert(at.partition);
+            }
+            // A store that did not answer is asked again: it says nothing of lost offsets.
             if !empty.contains_key(&at.topic) {
                 let unknown = || ResolveError(format!("{}: the bucket gave no answer", at.topic));
                 failed.entry(Arc::clone(&at.topic)).or_insert_with(unknown);
             }
         }
+        let ends = self.look_closer(layouts, &closer, &mut failed);
         let seen = blind.iter().filter(|at| !failed.contains_key(&at.topic)).cloned();
         let mut again = self.ask(&seen.collect::<Vec<_>>(), &empty);
         for (at, answer) in &mut again {
@@ -142,18 +151,14 @@ impl Thread {
             let unseen = !looked
                 && facts.prefix_empty == Some(false)
                 && wants_end(facts, at.partition, on_lost);
-            if unseen || landed_between(&before[&at.topic], &facts.committed) {
+            let landed =
+                known(at).is_some_and(|it| landed_between(&it.committed, &facts.committed));
+            if unseen || landed {
                 let text = format!("{at}: others have landed records while it was asked about");
                 *answer = Err(ResolveError(text));
             }
         }
-        facts.extend(again);
-        for at in blind {
-            if let Some(error) = failed.get(&at.topic) {
-                facts.insert(at, Err(error.clone()));
-            }
-        }
-        facts
+        (again, failed)
     }
 
     fn ask(&self, partitions: &[TopicPartition], empty: &BTreeMap<Arc<str>, bool>) -> Facts {
