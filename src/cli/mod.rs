@@ -17,6 +17,7 @@
 mod audit;
 mod check;
 mod cluster;
+mod ddl;
 mod demo;
 mod produce;
 mod recover;
@@ -59,6 +60,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Compute lost group offsets from the bucket, show them, and commit them with --apply
     Recover(recover::RecoverArgs),
+    /// Print the table over a topic's objects, for Athena, Glue or CloudFormation
+    Ddl(ddl::DdlArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Recover(args) => recover::recover(&args),
+        Command::Ddl(args) => ddl::ddl(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }
