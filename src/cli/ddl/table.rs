@@ -8,8 +8,8 @@ use crate::record::{Compression, Envelope, HiveKey, Layout};
 
 /// Every member of `_kafka`, which no sampled value has.
 const ENVELOPE: &str = "struct<topic:string,partition:int,offset:bigint,timestamp:bigint,key:string,\
-                        key_base64:string,headers:array<struct<name:string,name_base64:string,\
-                        value:string,value_base64:string>>>";
+                        key_base64:string,headers:array<struct<key:string,value:string,\
+                        value_base64:string>>>";
 /// Where records without a usable timestamp stand.
 const NO_DAY: &str = "1970-01-01";
 const NO_HOUR: &str = "00";
