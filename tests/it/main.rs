@@ -7,6 +7,7 @@ mod support;
 
 mod audit;
 mod check;
+mod ddl;
 mod demo;
 mod embedded_store;
 mod harness;
