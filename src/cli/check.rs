@@ -71,10 +71,11 @@ fn servers(settings: &Settings, report: &mut Report) {
     let cluster = cluster::check(settings, report);
     let topics = cluster.as_ref().map_or(&[][..], |cluster| &cluster.topics);
     let pace = cluster.as_ref().map(Pace::start);
-    let empty = runtime.block_on(bucket::check(settings, topics, report));
+    let (store, empty) = runtime.block_on(bucket::check(settings, topics, report));
     match cluster.as_ref().zip(pace) {
         Some((cluster, pace)) => {
-            group::check(cluster, settings, &empty, &runtime, report);
+            let store = store.as_ref().map(|store| (store, &runtime));
+            group::check(cluster, settings, &empty, store, report);
             let sampled = records::check(cluster, settings, report);
             objects::check(cluster, pace, &sampled, report);
         }

@@ -21,9 +21,9 @@ use super::survey::{CacheDir, Surveyor, Wanted, patiently};
 use super::terminal::Progress;
 use super::{ConfigArgs, DAMAGED};
 use crate::config::Settings;
-use crate::daemon::{any_landed, session};
+use crate::daemon::{any_landed, each_name, session};
 use crate::kafka::{KafkaError, Onlooker, RangeReader, RangeReaders};
-use crate::pipeline::audit::{Holdings, Roots, Scope, TopicHoldings, gaps, said_by};
+use crate::pipeline::audit::{Holdings, ObjectName, Roots, Scope, TopicHoldings, gaps, said_by};
 use crate::pipeline::recover::{
     Identity, Insistence, LostCase, Position, Recovery, identify, last_batch, recovery,
 };
@@ -272,29 +272,25 @@ fn begun(facts: &TopicFacts, number: i32) -> Option<Pin> {
 /// How many objects of a batch stand where its pin laid it out.
 async fn objects_of(store: &Store, at: &TopicPartition, pin: &Pin) -> Result<usize, AuditError> {
     let roots = Roots::of(&pin.layout, &at.topic);
-    let bucket = &pin.layout.bucket;
-    if store.is_gone(bucket).await {
+    if store.is_gone(&pin.layout.bucket).await {
         return Ok(0);
     }
+    let names = patiently(|| async {
+        let mut mine = Vec::new();
+        let keep = |name: ObjectName| {
+            if (name.partition, name.first) == (at.partition, pin.first) {
+                mine.push(name);
+            }
+        };
+        each_name(store, &roots, usize::MAX, keep).await?;
+        Ok(mine)
+    });
     let mut count = 0;
-    for prefix in [roots.table(), roots.dead_letters()] {
-        let mut next = None;
-        loop {
-            let page = patiently(|| store.list_page(bucket, prefix, false, next.clone())).await?;
-            for name in page.objects.iter().filter_map(|object| roots.read(&object.key).ok()) {
-                if (name.partition, name.first) == (at.partition, pin.first) {
-                    let address = roots.address(&name);
-                    let found = patiently(|| store.head(&address)).await?;
-                    let HeadOutcome::Found { metadata, .. } = found else { continue };
-                    let said = said_by(&metadata);
-                    count += usize::from(said.is_ok_and(|said| said.0.pin_id == pin.id));
-                }
-            }
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
-        }
+    for name in names.await? {
+        let address = roots.address(&name);
+        let found = patiently(|| store.head(&address)).await?;
+        let HeadOutcome::Found { metadata, .. } = found else { continue };
+        count += usize::from(said_by(&metadata).is_ok_and(|said| said.0.pin_id == pin.id));
     }
     Ok(count)
 }

@@ -1,16 +1,13 @@
 //! What a bucket holds of a topic, as far as a start without an offset of ours must know it:
 //! whether it holds anything, and up to where each Kafka partition has landed.
 //!
-//! Asked by `resolver` in a run and by `check` before one.
+//! Asked by `resolver` in a run, by `check` before one, and by `recover`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::pipeline::audit::{ObjectName, Roots, said_by};
-use crate::pipeline::is_ours;
-use crate::record::{
-    BucketEnd, HeadOutcome, Layout, LostOffsetsPolicy, StoreError, StoreErrorClass, TopicFacts,
-};
+use crate::record::{BucketEnd, HeadOutcome, Layout, StoreError, StoreErrorClass};
 use crate::s3::Store;
 
 /// Whether the bucket holds anything of a topic, dead letters included.
@@ -28,21 +25,32 @@ pub(crate) async fn any_landed(
     Ok(false)
 }
 
-/// Whether the group's offset does not tell where a Kafka partition begins, so that it takes a look
-/// at the bucket.
-pub(crate) fn is_blind(facts: &TopicFacts, number: i32, on_lost: LostOffsetsPolicy) -> bool {
-    match facts.committed.get(&number) {
-        Some(committed) if committed.offset.is_some() => {
-            on_lost == LostOffsetsPolicy::Start && !is_ours(committed)
+/// Hands over every name of ours in the roots of a topic, page after page; false if there are more
+/// than `at_most` keys.
+pub(crate) async fn each_name(
+    store: &Store,
+    roots: &Roots,
+    at_most: usize,
+    mut take: impl FnMut(ObjectName),
+) -> Result<bool, StoreError> {
+    let mut seen = 0;
+    for prefix in [roots.table(), roots.dead_letters()] {
+        let mut next = None;
+        loop {
+            let page = store.list_page(&roots.layout().bucket, prefix, false, next).await?;
+            seen += page.objects.len();
+            let names = page.objects.iter().filter_map(|object| roots.read(&object.key).ok());
+            names.for_each(&mut take);
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+            if seen >= at_most {
+                return Ok(false);
+            }
         }
-        _ => true,
     }
-}
-
-/// Whether the look must go at the objects of this very Kafka partition: where the topic has some.
-pub(crate) fn wants_end(facts: &TopicFacts, number: i32, on_lost: LostOffsetsPolicy) -> bool {
-    let others = facts.committed.values().any(|committed| committed.offset.is_some());
-    is_blind(facts, number, on_lost) && (others || on_lost == LostOffsetsPolicy::Start)
+    Ok(true)
 }
 
 /// Up to where the bucket holds these Kafka partitions of a topic; nothing if there are more than
@@ -59,27 +67,14 @@ pub(crate) async fn bucket_ends(
 ) -> Result<Option<BTreeMap<i32, BucketEnd>>, StoreError> {
     let roots = Roots::of(layout, topic);
     let mut last: BTreeMap<i32, ObjectName> = BTreeMap::new();
-    let mut seen = 0;
-    for prefix in [roots.table(), roots.dead_letters()] {
-        let mut next = None;
-        loop {
-            let page = store.list_page(&layout.bucket, prefix, false, next).await?;
-            seen += page.objects.len();
-            let names = page.objects.iter().filter_map(|object| roots.read(&object.key).ok());
-            for name in names.filter(|name| wanted.contains(&name.partition)) {
-                let known = last.get(&name.partition);
-                if known.is_none_or(|known| known.first < name.first) {
-                    last.insert(name.partition, name);
-                }
-            }
-            next = page.next;
-            if next.is_none() {
-                break;
-            }
-            if seen >= at_most {
-                return Ok(None);
-            }
+    let keep = |name: ObjectName| {
+        let known = last.get(&name.partition);
+        if wanted.contains(&name.partition) && known.is_none_or(|it| it.first < name.first) {
+            last.insert(name.partition, name);
         }
+    };
+    if !each_name(store, &roots, at_most, keep).await? {
+        return Ok(None);
     }
     let mut ends: BTreeMap<_, _> = wanted.iter().map(|it| (*it, BucketEnd::Nothing)).collect();
     for (number, name) in last {

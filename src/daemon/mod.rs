@@ -31,6 +31,6 @@ mod watch;
 
 pub use error::DaemonError;
 pub(crate) use goal::matcher;
-pub(crate) use landed::{any_landed, bucket_ends, wants_end};
+pub(crate) use landed::{any_landed, bucket_ends, each_name};
 pub use run::{Outcome, RunOptions, run};
 pub(crate) use start::{probe_key, session};

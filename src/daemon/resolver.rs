@@ -15,9 +15,9 @@ use tokio::runtime::Handle;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
-use super::landed::{any_landed, bucket_ends, is_blind, wants_end};
+use super::landed::{any_landed, bucket_ends};
 use crate::kafka::{KafkaEdge, KafkaError};
-use crate::pipeline::{landed_between, topic_prefix};
+use crate::pipeline::{is_blind, saw_enough, topic_prefix, wants_end};
 use crate::record::{
     BucketEnd, Epoch, Layout, LostOffsetsPolicy, ResolveError, StoreError, TopicFacts,
     TopicPartition,
@@ -148,12 +148,10 @@ impl Thread {
             let Ok(facts) = answer else { continue };
             facts.bucket_end = ends.get(at).cloned();
             let looked = closer.get(&at.topic).is_some_and(|some| some.contains(&at.partition));
-            let unseen = !looked
-                && facts.prefix_empty == Some(false)
-                && wants_end(facts, at.partition, on_lost);
-            let landed =
-                known(at).is_some_and(|it| landed_between(&it.committed, &facts.committed));
-            if unseen || landed {
+            let enough = known(at).is_some_and(|before| {
+                saw_enough(&before.committed, facts, at.partition, on_lost, looked)
+            });
+            if !enough {
                 let text = format!("{at}: others have landed records while it was asked about");
                 *answer = Err(ResolveError(text));
             }

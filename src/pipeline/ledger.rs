@@ -145,7 +145,7 @@ impl Partition {
         let leader_epoch =
             last.and_then(|batch| batch.last).map(|(_, epoch)| epoch).or(self.leader_epoch);
         let offset = if Defect::LastForNext.is_in() { Offset(offset.0 - 1) } else { offset };
-        let first_start = self.first_start.filter(|_| !self.lands_something());
+        let first_start = self.first_start_after_flight();
         let mark = Mark { offset, leader_epoch, first_start, ..self.mark() };
         let next = self.sealed.front().filter(|batch| !batch.objects.is_empty());
         let pin = next.filter(|_| !Defect::NoPin.is_in()).map(pin_of);
@@ -156,9 +156,10 @@ impl Partition {
         Pending::new(Kind::End { with_pin: pin.is_some() }, now, offset, metadata)
     }
 
-    /// Whether the batch in flight has objects: one without leaves the bucket as empty as it was.
-    fn lands_something(&self) -> bool {
-        self.flight.as_ref().is_some_and(|flight| !flight.batch.objects.is_empty())
+    /// A batch without objects leaves the bucket as empty as it was: it is a first start still.
+    fn first_start_after_flight(&self) -> Option<i32> {
+        let lands = self.flight.as_ref().is_some_and(|flight| !flight.batch.objects.is_empty());
+        self.first_start.filter(|_| !lands)
     }
 
     fn send_pending(&mut self, cx: &mut Context<'_>) {
@@ -243,7 +244,7 @@ impl Partition {
 
     fn ended(&mut self, cx: &mut Context<'_>, offset: Offset) {
         self.committed = Some(offset);
-        self.first_start = self.first_start.filter(|_| !self.lands_something());
+        self.first_start = self.first_start_after_flight();
         if let Some(flight) = self.flight.take() {
             let batch = flight.batch;
             self.leader_epoch = batch.last.map(|(_, epoch)| epoch).or(self.leader_epoch);

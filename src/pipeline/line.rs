@@ -75,7 +75,7 @@ impl Serialize for Origin<'_> {
         serialize_bytes(&mut map, "key", "key_base64", self.record.key)?;
         map.serialize_entry("headers", &Headers(self.record.headers))?;
         if let Some(reason) = self.rejected {
-            map.serialize_entry("value", &self.record.value.map(InBase64))?;
+            map.serialize_entry("value", &self.record.value.map(Base64))?;
             map.serialize_entry("reason", reason.as_str())?;
         }
         map.end()
@@ -102,15 +102,6 @@ fn serialize_bytes<M: SerializeMap>(
         None => map.serialize_entry(name, &None::<()>),
         Some(Ok(text)) => map.serialize_entry(name, text),
         Some(Err(_)) => map.serialize_entry(base64_name, &Base64(bytes.unwrap_or(b""))),
-    }
-}
-
-/// Written piece by piece: a value may be large.
-struct InBase64<'a>(&'a [u8]);
-
-impl Serialize for InBase64<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
     }
 }
 

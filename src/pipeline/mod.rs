@@ -43,7 +43,7 @@ pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes
 pub use memory::MemoryUse;
 pub use metadata::{BatchFacts, FirstRecord, ObjectFacts};
 pub use pin::{Mark, Metadata, Pin, decode_metadata, encode_metadata};
-pub use resolve::{is_ours, landed_between};
+pub use resolve::{is_blind, is_ours, saw_enough, wants_end};
 pub use rotate::RotationReason;
 pub use sink::{Sink, SinkSettings};
 pub use snapshot::{Counters, PartitionSnapshot};

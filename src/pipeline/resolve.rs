@@ -94,22 +94,23 @@ fn of_our_mark(
         // What is left of a pinned range is put under the same pin, whatever the policy says.
         Some(pin) => Plan::Replay { from: base.max(facts.log_start), mark, pin },
         None if base >= facts.log_start => Plan::Continue { mark },
-        None => match overtaken(at, facts, policies, base) {
-            Plan::Begin { from, how, lost, .. } => {
-                Plan::Begin { from, how, first_start: mark.first_start, lost }
-            }
-            other => other,
-        },
+        None => overtaken(at, facts, policies, base, mark.first_start),
     }
 }
 
-fn overtaken(at: &TopicPartition, facts: &TopicFacts, policies: Policies, base: Offset) -> Plan {
+fn overtaken(
+    at: &TopicPartition,
+    facts: &TopicFacts,
+    policies: Policies,
+    base: Offset,
+    first_start: Option<i32>,
+) -> Plan {
     let lost = OffsetRange { base, end: facts.log_start };
     match policies.on_out_of_range {
         OutOfRangePolicy::Earliest => Plan::Begin {
             from: facts.log_start,
             how: "after records that Kafka deleted before they were read",
-            first_start: None,
+            first_start,
             lost: Some(Lost::deleted(lost)),
         },
         OutOfRangePolicy::Stop => Plan::Stop(stops::out_of_range(at, lost)),
@@ -137,7 +138,7 @@ fn without_offset(at: &TopicPartition, facts: &TopicFacts, policies: Policies) -
         };
     }
     if all_begin || !ours.is_empty() && facts.bucket_end == Some(BucketEnd::Nothing) {
-        // Others have landed records, but of this one the bucket holds none: its first owner died
+        // Of this one the bucket holds nothing, whatever others have landed: its first owner died
         // before it had committed where to begin, or it is new and retention was faster.
         let policies =
             Policies { start: if is_new { Earliest } else { policies.start }, ..policies };
@@ -221,7 +222,7 @@ fn insisted(
     offset: Option<Offset>,
 ) -> Plan {
     match offset {
-        Some(offset) if offset < facts.log_start => overtaken(at, facts, policies, offset),
+        Some(offset) if offset < facts.log_start => overtaken(at, facts, policies, offset, None),
         // Once the log had grown past it, all before it would be passed over.
         Some(from) if from > facts.log_end => Plan::Stop(stops::truncated(at, from)),
         Some(from) => Plan::Begin {
@@ -232,12 +233,7 @@ fn insisted(
         },
         None => {
             let how = "the configured start, as kafka.on_lost_offsets = \"start\" says";
-            match first_start(facts, policies, how) {
-                Plan::Begin { from, how, .. } => {
-                    Plan::Begin { from, how, first_start: None, lost: None }
-                }
-                other => other,
-            }
+            first_start(facts, policies, how)
         }
     }
 }
@@ -251,9 +247,40 @@ pub fn is_ours(committed: &Committed) -> bool {
     }
 }
 
+/// Whether the group's offset does not tell where a Kafka partition begins, so that it takes a look
+/// at the bucket.
+pub fn is_blind(facts: &TopicFacts, number: i32, on_lost: LostOffsetsPolicy) -> bool {
+    match facts.committed.get(&number) {
+        Some(committed) if committed.offset.is_some() => {
+            on_lost == LostOffsetsPolicy::Start && !is_ours(committed)
+        }
+        _ => true,
+    }
+}
+
+/// Whether the look must go at the objects of this very Kafka partition, where the topic has some.
+pub fn wants_end(facts: &TopicFacts, number: i32, on_lost: LostOffsetsPolicy) -> bool {
+    let others = facts.committed.values().any(|committed| committed.offset.is_some());
+    is_blind(facts, number, on_lost) && (others || on_lost == LostOffsetsPolicy::Start)
+}
+
+/// Whether what was seen of the bucket is enough to go by the facts that were asked after it.
+/// `before` is what the group held ahead of the look; `looked` says that it went at the objects of
+/// this very Kafka partition.
+pub fn saw_enough(
+    before: &CommittedOffsets,
+    facts: &TopicFacts,
+    number: i32,
+    on_lost: LostOffsetsPolicy,
+    looked: bool,
+) -> bool {
+    let unseen = !looked && facts.prefix_empty == Some(false) && wants_end(facts, number, on_lost);
+    !unseen && !landed_between(before, &facts.committed)
+}
+
 /// Whether anything of the topic was committed between two fetches of the group's offsets, so that a
 /// look at the bucket in between may have missed its objects.
-pub fn landed_between(before: &CommittedOffsets, now: &CommittedOffsets) -> bool {
+fn landed_between(before: &CommittedOffsets, now: &CommittedOffsets) -> bool {
     let has_landed = |of: &CommittedOffsets, number: &i32| {
         of.get(number).is_some_and(|committed| match decode_metadata(&committed.metadata) {
             Metadata::Ours(mark, _) => mark.first_start.is_none(),

@@ -119,49 +119,45 @@ mod tests {
         LogSettings { level: level.into(), format }
     }
 
-    /// What is written of one debug and one info line.
-    fn written(settings: &LogSettings, from_environment: Option<&str>) -> String {
+    /// What is written of what `tell` tells.
+    fn caught(settings: &LogSettings, from_environment: Option<&str>, tell: fn()) -> String {
         let lines = Lines::default();
         let sink = lines.clone();
         let filter = filter(settings, from_environment).unwrap();
         let dispatch = dispatch(filter, settings.format, false, move || sink.clone());
-        tracing::dispatcher::with_default(&dispatch, || {
-            tracing::debug!("fine print");
-            tracing::info!(address = "127.0.0.1:9464", "listening");
-        });
+        tracing::dispatcher::with_default(&dispatch, tell);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// What is written of one debug and one info line.
+    fn written(settings: &LogSettings, from_environment: Option<&str>) -> String {
+        caught(settings, from_environment, || {
+            tracing::debug!("fine print");
+            tracing::info!(address = "127.0.0.1:9464", "listening");
+        })
     }
 
     #[test]
     fn no_level_shows_requests_with_their_tokens() {
         for level in ["trace", "warn,aws_smithy_runtime=trace"] {
-            let filter = filter(&settings(level, LogFormat::Text), None).unwrap();
-            let lines = Lines::default();
-            let sink = lines.clone();
-            let dispatch = dispatch(filter, LogFormat::Text, false, move || sink.clone());
-            tracing::dispatcher::with_default(&dispatch, || {
+            let text = caught(&settings(level, LogFormat::Text), None, || {
                 tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "token");
                 tracing::debug!(target: "aws_sigv4::http_request", "signature");
             });
-            assert_eq!(*lines.0.lock().unwrap(), b"", "{level}");
+            assert_eq!(text, "", "{level}");
         }
     }
 
     #[test]
     fn libraries_are_quiet_unless_they_are_asked_for() {
         let seen = |level: &str| {
-            let filter = filter(&settings(level, LogFormat::Text), None).unwrap();
-            let lines = Lines::default();
-            let sink = lines.clone();
-            let dispatch = dispatch(filter, LogFormat::Text, false, move || sink.clone());
-            tracing::dispatcher::with_default(&dispatch, || {
+            let text = caught(&settings(level, LogFormat::Text), None, || {
                 tracing::info!(target: "aws_smithy_runtime::client", "noise");
                 tracing::warn!(target: "aws_smithy_runtime::client", "worth it");
                 tracing::info!(target: "kafka_s3_sink::daemon", "ours");
             });
-            let bytes = lines.0.lock().unwrap().clone();
-            String::from_utf8(bytes).unwrap().lines().count()
+            text.lines().count()
         };
         assert_eq!(seen("info"), 2);
         assert_eq!(seen("info,kafka_s3_sink::s3=debug"), 2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kafka_s3_sink::daemon::driver::LaneInput;
 use kafka_s3_sink::pipeline::{
-    dead_letter_root, is_ours, landed_between, name_prefix, topic_prefix,
+    dead_letter_root, is_blind, name_prefix, saw_enough, topic_prefix, wants_end,
 };
 use kafka_s3_sink::record::{
     CommitError, CommitRequest, Offset, ResolveError, TopicFacts, TopicPartition,
@@ -232,9 +232,9 @@ impl World {
             let dead = dead_letter_root(&inquiry.layout, &inquiry.at.topic);
             let roots = [&*prefix, &*dead];
             let topic_empty = !roots.iter().any(|root| self.oracle.has_any(root, ""));
-            let facts = self.facts(&inquiry.at, None);
-            let others = facts.committed.values().any(|it| it.offset.is_some());
-            let closer = !topic_empty && (others || self.processes[process].insists);
+            let (facts, number) = (self.facts(&inquiry.at, None), inquiry.at.partition);
+            let on_lost = self.processes[process].on_lost_offsets;
+            let closer = !topic_empty && wants_end(&facts, number, on_lost);
             let bucket_end = closer.then(|| self.oracle.bucket_end(&roots, &name));
             self.inquiries[index].looked = Some(Looked { topic_empty, bucket_end });
             return;
@@ -244,20 +244,14 @@ impl World {
         }
         let inquiry = &self.inquiries[index];
         let facts = self.facts(&inquiry.at, inquiry.looked.clone());
-        let insists = self.processes[process].insists;
+        let on_lost = self.processes[process].on_lost_offsets;
         let inquiry = &mut self.inquiries[index];
-        let blind = facts
-            .committed
-            .get(&inquiry.at.partition)
-            .is_none_or(|it| it.offset.is_none() || (insists && !is_ours(it)));
-        // Others may have begun since the look.
-        let others = facts.committed.values().any(|it| it.offset.is_some());
-        let saw_enough = inquiry
-            .looked
-            .as_ref()
-            .is_some_and(|it| it.topic_empty || it.bucket_end.is_some() || !(others || insists));
-        let landed = inquiry.asked.as_ref().is_some_and(|it| landed_between(it, &facts.committed));
-        if blind && (!saw_enough || landed) {
+        let number = inquiry.at.partition;
+        let seen = inquiry.asked.as_ref().zip(inquiry.looked.as_ref());
+        let enough = seen.is_some_and(|(before, looked)| {
+            saw_enough(before, &facts, number, on_lost, looked.bucket_end.is_some())
+        });
+        if is_blind(&facts, number, on_lost) && !enough {
             (inquiry.asked, inquiry.looked) = (Some(Arc::clone(&facts.committed)), None);
             return;
         }

@@ -11,7 +11,7 @@ use kafka_s3_sink::kafka::CommitDone;
 use kafka_s3_sink::kafka::fence::Fence;
 use kafka_s3_sink::kafka::rounds::Rounds;
 use kafka_s3_sink::pipeline::{Event, Sink, SinkSettings};
-use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, TopicPartition};
+use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, LostOffsetsPolicy, TopicPartition};
 
 use crate::ports::{Ports, Request};
 
@@ -65,8 +65,8 @@ pub(crate) struct Process {
     /// The last answer to a heartbeat.
     pub(crate) heard: u64,
     pub(crate) leaving: bool,
-    /// Told to start where the group's offsets are lost.
-    pub(crate) insists: bool,
+    /// What it was told about offsets that are lost.
+    pub(crate) on_lost_offsets: LostOffsetsPolicy,
     /// Its instance id, if it is a static member.
     pub(crate) instance: Option<u64>,
 }
@@ -98,7 +98,7 @@ impl Process {
             deaf_until: 0,
             heard: 0,
             leaving: false,
-            insists: false,
+            on_lost_offsets: settings.on_lost_offsets,
             instance: None,
         }
     }

@@ -91,7 +91,7 @@ impl World {
         let policies = Arc::new(policies);
         let lanes = 1 + self.dice.below(2) as usize;
         let mut process = Process::new(name, lanes, &settings, &policies);
-        (process.insists, process.instance) = (insists, instance);
+        process.instance = instance;
         self.processes.push(process);
         self.note("start", || format!("process {name}, {lanes} lanes"));
     }

@@ -19,24 +19,28 @@ const SKEW_FAIL: SignedDuration = SignedDuration::from_mins(5);
 /// All that comes after the first look.
 const REST: [&str; 6] = ["put", "conditional put", "HEAD", "LIST", "delete", "clock"];
 
-/// Tries everything that a run asks of the store; which topics' prefixes are empty comes back.
+/// Tries everything that a run asks of the store; the store, if its settings make one, and which
+/// topics' prefixes are empty come back.
 pub(super) async fn check(
     settings: &Settings,
     topics: &[Topic],
     report: &mut Report,
-) -> EmptyPrefixes {
+) -> (Option<Store>, EmptyPrefixes) {
     match Store::connect(&settings.s3).await {
-        Ok(store) => Trial { store, settings, topics, report }.run().await,
+        Ok(store) => {
+            let empty = Trial { store: &store, settings, topics, report }.run().await;
+            (Some(store), empty)
+        }
         Err(error) => {
             report.mend("bucket", error);
             skip(report, &REST, "the settings of the store");
-            EmptyPrefixes::new()
+            (None, EmptyPrefixes::new())
         }
     }
 }
 
 struct Trial<'a> {
-    store: Store,
+    store: &'a Store,
     settings: &'a Settings,
     topics: &'a [Topic],
     report: &'a mut Report,
@@ -151,7 +155,7 @@ impl Trial<'_> {
             asked.extend(nobodys);
         }
         for (topic, layout) in asked {
-            match any_landed(&self.store, layout, topic).await {
+            match any_landed(self.store, layout, topic).await {
                 Ok(any) => empty.insert(topic.to_owned(), !any),
                 Err(error) => {
                     self.failed("LIST", &error);

@@ -13,13 +13,14 @@ use crate::config::Settings;
 use crate::kafka::KafkaError;
 use crate::pipeline::{self, Outlook};
 use crate::record::{Layout, Offset, TopicFacts, TopicPartition};
+use crate::s3::Store;
 
 /// Where the group stands, topic by topic, and what a run would make of it.
 pub(super) fn check(
     cluster: &Cluster,
     settings: &Settings,
     empty: &EmptyPrefixes,
-    runtime: &Runtime,
+    store: Option<(&Store, &Runtime)>,
     report: &mut Report,
 ) {
     if cluster.topics.is_empty() {
@@ -33,9 +34,14 @@ pub(super) fn check(
         let answers = of_topic.filter_map(|at| Some((at.partition, facts.remove(&at)?)));
         match answers.map(|(number, facts)| Ok((number, facts?))).collect::<Result<_, _>>() {
             Ok(mut facts) => {
-                let held = Held { runtime, settings, topic };
-                held.add_ends(&mut facts, report);
-                held.look_at_pinned(&standing(topic, settings, &facts, report), report);
+                let held = store.map(|(store, runtime)| Held { runtime, store, settings, topic });
+                if let Some(held) = &held {
+                    held.add_ends(&mut facts, report);
+                }
+                let pinned = standing(topic, settings, &facts, report);
+                if let Some(held) = &held {
+                    held.look_at_pinned(&pinned, report);
+                }
             }
             Err::<_, KafkaError>(error) => {
                 let group = &settings.kafka.group_id;

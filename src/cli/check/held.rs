@@ -9,13 +9,15 @@ use super::Topic;
 use super::bucket::{fault, said};
 use super::report::Report;
 use crate::config::Settings;
-use crate::daemon::{any_landed, bucket_ends, wants_end};
+use crate::daemon::{any_landed, bucket_ends};
+use crate::pipeline::wants_end;
 use crate::record::{Layout, TopicFacts};
 use crate::s3::Store;
 
 /// A topic, and the store to ask about it.
 pub(super) struct Held<'a> {
     pub(super) runtime: &'a Runtime,
+    pub(super) store: &'a Store,
     pub(super) settings: &'a Settings,
     pub(super) topic: &'a Topic,
 }
@@ -33,13 +35,8 @@ impl Held<'_> {
             return;
         }
         let (layout, name) = (&self.topic.policy.layout, &self.topic.name);
-        let ends = self.runtime.block_on(async {
-            // It connected before, or nobody would know that there is something.
-            let store = Store::connect(&self.settings.s3).await.map_err(|it| it.to_string())?;
-            let ends = bucket_ends(&store, layout, name, &wanted, usize::MAX).await;
-            ends.map_err(|error| error.to_string())
-        });
-        match ends {
+        let look = bucket_ends(self.store, layout, name, &wanted, usize::MAX);
+        match self.runtime.block_on(look) {
             Ok(ends) => {
                 for (number, end) in ends.into_iter().flatten() {
                     facts.entry(number).and_modify(|facts| facts.bucket_end = Some(end));
@@ -52,11 +49,8 @@ impl Held<'_> {
     /// Looks at where batches were begun for, before the settings named another place.
     pub(super) fn look_at_pinned(&self, layouts: &[Arc<Layout>], report: &mut Report) {
         for layout in layouts {
-            let seen = self.runtime.block_on(async {
-                let store = Store::connect(&self.settings.s3).await.ok()?;
-                any_landed(&store, layout, &self.topic.name).await.err()
-            });
-            if let Some(error) = seen {
+            let look = any_landed(self.store, layout, &self.topic.name);
+            if let Err(error) = self.runtime.block_on(look) {
                 let text = format!(
                     "{}: a batch was begun for the bucket {} and must be finished there first, but \
                      {}. If that bucket is gone for good, `kafka-s3-sink recover --drop-pins` gives \

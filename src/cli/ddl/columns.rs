@@ -157,7 +157,7 @@ pub(super) fn columns<'l>(
 }
 
 /// Letters, digits and underscores, as Glue and Hive want names.
-fn cleaned(member: &str) -> String {
+pub(super) fn cleaned(member: &str) -> String {
     let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' };
     let name: String = member.chars().map(plain).collect();
     if name.is_empty() { "_".to_owned() } else { name }

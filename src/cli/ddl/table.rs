@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::{Column, columns};
+use super::columns::{Column, cleaned, columns};
 use crate::pipeline::{line_of, topic_prefix};
 use crate::record::{Compression, Envelope, HiveKey, Layout};
 
@@ -123,7 +123,7 @@ fn table(
         Times::None => ("_unusable_time", "records whose timestamp is outside layout.usable_time"),
     };
     Table {
-        name: format!("{}{suffix}", table_name(topic)),
+        name: format!("{}{suffix}", cleaned(&topic.to_lowercase())),
         comment: format!("{what} of the Kafka topic {topic}"),
         columns: columns.to_vec(),
         keys: keys.to_vec(),
@@ -131,12 +131,6 @@ fn table(
         serde_parameters: mapping.collect(),
         parameters,
     }
-}
-
-/// Lower case letters, digits and underscores, as Glue wants names.
-fn table_name(topic: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    topic.chars().map(plain).collect()
 }
 
 #[cfg(test)]
