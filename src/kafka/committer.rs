@@ -13,6 +13,7 @@ use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::fence::Fence;
+use super::generation::Generations;
 use super::list::{Entry, PartitionList};
 use super::native::{self, Client, Queue};
 use super::rounds::{CommitDone, Rounds};
@@ -23,10 +24,13 @@ pub(super) type CommitJob = (Vec<CommitRequest>, CommitDone);
 
 /// How often the thread looks whether it shall end.
 const TICK: Duration = Duration::from_millis(200);
+/// How often it looks whether the group thread heard of the new generation.
+const EARLY: Duration = Duration::from_millis(20);
 
 pub(super) struct Committer {
     pub(super) client: Arc<Client>,
     pub(super) fence: Arc<Fence>,
+    pub(super) generations: Generations,
     pub(super) jobs: Receiver<CommitJob>,
     pub(super) stopping: Arc<AtomicBool>,
 }
@@ -48,10 +52,15 @@ impl Committer {
             while let Ok((requests, done)) = self.jobs.try_recv() {
                 rounds.push(requests, &done);
             }
-            let requests = rounds.next_round(&self.fence);
+            let requests = rounds.next_round(&self.fence, || self.generations.now());
             if !requests.is_empty() {
                 let answer = self.send(&replies, &requests);
                 rounds.answered(&self.fence, |request| result_of(request, &answer));
+            } else if !rounds.is_empty() {
+                if self.stopping() {
+                    return;
+                }
+                std::thread::sleep(EARLY);
             }
         }
     }

@@ -12,13 +12,14 @@ use super::committer::{CommitJob, Committer};
 use super::facts::{self, Answers, LogBounds};
 use super::fence::Fence;
 use super::gate::LaneShared;
+use super::generation::Generations;
 use super::group::{Group, HardStop};
 use super::lane::LaneConsumer;
 use super::list::PartitionList;
 use super::native::{self, Client, Queue};
 use super::rounds::{CommitDone, CommitOutcome};
 use super::{AssignLane, GroupListener, KafkaError, properties};
-use crate::config::KafkaSettings;
+use crate::config::{GroupProtocol, KafkaSettings};
 use crate::record::{
     CommitError, CommitRequest, Committed, IsolationLevel, Offset, TopicFacts, TopicPartition,
 };
@@ -90,10 +91,13 @@ impl KafkaEdge {
             .collect();
         let (fence, leaving, stopping) =
             <(Arc<Fence>, Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let counted = settings.group_protocol == GroupProtocol::Classic;
+        let generations = Generations::new(Arc::clone(&client), counted);
         let (sender, jobs) = mpsc::channel();
         let committer = Committer {
             client: Arc::clone(&client),
             fence: Arc::clone(&fence),
+            generations: generations.clone(),
             jobs,
             stopping: Arc::clone(&stopping),
         };
@@ -109,7 +113,8 @@ impl KafkaEdge {
             leaving,
             stopping,
         };
-        *lock(&inner.group) = Some(inner.group_thread(options, lanes, fence_deadline)?);
+        *lock(&inner.group) =
+            Some(inner.group_thread(options, lanes, generations, fence_deadline)?);
         Ok((Self(Arc::new(inner)), consumers))
     }
 
@@ -214,6 +219,7 @@ impl Inner {
         &self,
         options: EdgeOptions<'_>,
         lanes: Vec<Arc<LaneShared>>,
+        generations: Generations,
         fence_deadline: Duration,
     ) -> Result<Group, KafkaError> {
         let queue = Queue::main(&self.client)
@@ -222,6 +228,7 @@ impl Inner {
             client: Arc::clone(&self.client),
             queue,
             fence: Arc::clone(&self.fence),
+            generations,
             fence_deadline,
             hard_stop: options.hard_stop,
             lanes,

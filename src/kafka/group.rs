@@ -15,6 +15,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::fence::Fence;
 use super::gate::LaneShared;
+use super::generation::Generations;
 use super::list::PartitionList;
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
@@ -34,6 +35,7 @@ pub(super) struct Group {
     pub(super) client: Arc<Client>,
     pub(super) queue: Queue,
     pub(super) fence: Arc<Fence>,
+    pub(super) generations: Generations,
     pub(super) fence_deadline: Duration,
     pub(super) hard_stop: HardStop,
     pub(super) lanes: Vec<Arc<LaneShared>>,
@@ -100,10 +102,7 @@ impl Group {
     fn rebalance(&mut self, event: &Event, lost: bool) -> ControlFlow<()> {
         let partitions: Vec<_> = event.entries().into_iter().map(|e| e.partition).collect();
         match event.error() {
-            Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assign(&partitions);
-                ControlFlow::Continue(())
-            }
+            Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(&partitions),
             _ => {
                 // SAFETY: the client is alive.
                 let lost = lost || unsafe { c::rd_kafka_assignment_lost(self.client.ptr()) == 1 };
@@ -115,10 +114,17 @@ impl Group {
     /// Parks what was assigned and tells the listener, which starts it once it knows where. Of
     /// Kafka's own topics it hears nothing, so they stay parked: with KIP-848 the broker matches
     /// expressions, and gives those out too.
-    fn assign(&mut self, partitions: &[TopicPartition]) {
+    fn assign(&mut self, partitions: &[TopicPartition]) -> ControlFlow<()> {
+        if self.eager() && !self.held.is_empty() {
+            // The client joined again without asking for anything back.
+            let held: Vec<_> = self.held.keys().cloned().collect();
+            self.let_go(&held, true)?;
+        }
+        let generation = self.generations.now();
+        self.fence.go_on(generation);
         let mut pairs = Vec::with_capacity(partitions.len());
         for partition in partitions.iter().filter(|each| !is_internal(&each.topic)) {
-            let epoch = self.fence.open(partition);
+            let epoch = self.fence.open(partition, generation);
             let lane = (self.assign_lane)(partition) % self.lanes.len();
             let mut gate = self.lanes[lane].gate();
             gate.epochs.insert(partition.clone(), epoch);
@@ -132,14 +138,32 @@ impl Group {
         let assigned = if self.eager() { self.assign_all(&list) } else { self.assign_more(&list) };
         if let Err(error) = assigned {
             self.listener.fatal(format!("Kafka partitions cannot be assigned: {error}"));
-            return;
+            return ControlFlow::Continue(());
         }
         self.listener.assigned(&pairs);
         self.report.answered(&*self.listener);
+        ControlFlow::Continue(())
     }
 
     /// Lets go: first the lanes, then the commits, then the client.
     fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) -> ControlFlow<()> {
+        let eager = self.eager();
+        if !eager && !lost {
+            // Asked for by the generation that begins; with the eager protocol, before it.
+            self.fence.go_on(self.generations.now());
+        }
+        self.let_go(partitions, lost)?;
+        let list = PartitionList::at(partitions, PARKED);
+        let result = if eager { self.unassign_all() } else { self.assign_less(&list) };
+        if let Err(error) = result {
+            self.listener.fatal(format!("Kafka partitions cannot be given back: {error}"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The lanes let go, and no commit is on its way any more.
+    fn let_go(&mut self, partitions: &[TopicPartition], lost: bool) -> ControlFlow<()> {
+        self.fence.begin_revoke(partitions);
         let pairs: Vec<_> = partitions
             .iter()
             .filter_map(|p| self.held.get(p).map(|(epoch, _)| (p.clone(), *epoch)))
@@ -157,11 +181,6 @@ impl Group {
         self.fence.revoke(partitions);
         if let Err(left) = self.fence.wait_answered(partitions, self.fence_deadline) {
             return self.fence_broke(&left);
-        }
-        let list = PartitionList::at(partitions, PARKED);
-        let result = if self.eager() { self.unassign_all() } else { self.assign_less(&list) };
-        if let Err(error) = result {
-            self.listener.fatal(format!("Kafka partitions cannot be given back: {error}"));
         }
         ControlFlow::Continue(())
     }

@@ -25,6 +25,7 @@ mod facts;
 pub mod fence;
 mod fetch;
 mod gate;
+mod generation;
 mod group;
 mod lane;
 mod list;

@@ -8,6 +8,7 @@ use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::GroupListener;
+use super::generation::generation;
 use super::native::{self, Client, Event, millis};
 
 /// At most this many lines of one kind in one span; librdkafka repeats itself fast.
@@ -153,20 +154,6 @@ fn transport(code: Code) -> bool {
             | Code::RD_KAFKA_RESP_ERR__TIMED_OUT
             | Code::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE
     )
-}
-
-/// The generation or member epoch; positive once the group took this member in.
-fn generation(client: &Client) -> i32 {
-    // SAFETY: the client is alive; the object is ours and freed.
-    unsafe {
-        let metadata = c::rd_kafka_consumer_group_metadata(client.ptr());
-        if metadata.is_null() {
-            return 0;
-        }
-        let generation = c::rd_kafka_consumer_group_metadata_generation_id(metadata);
-        c::rd_kafka_consumer_group_metadata_destroy(metadata);
-        generation
-    }
 }
 
 fn brokers_answer(client: &Client) -> bool {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::fence::Fence;
+use super::fence::{Fence, Generation};
 use crate::record::{CommitError, CommitRequest, Epoch, TopicPartition};
 
 /// What became of one request.
@@ -42,17 +42,26 @@ impl Rounds {
     }
 
     /// The next request to send, of which the fence knows from now on; those of assignments that
-    /// are over are told so. Only to be called when nothing is in flight.
-    pub fn next_round(&mut self, fence: &Fence) -> Vec<CommitRequest> {
+    /// are over are told so, and those that are early wait on. Only to be called when nothing is in
+    /// flight.
+    pub fn next_round(
+        &mut self,
+        fence: &Fence,
+        generation: impl FnOnce() -> Generation,
+    ) -> Vec<CommitRequest> {
         let (requests, dones): (Vec<_>, Vec<_>) = self.take_round().into_iter().unzip();
         let callers: HashMap<_, _> =
             requests.iter().map(|request| request.partition.clone()).zip(dones).collect();
         let caller = |request: &CommitRequest| callers.get(&request.partition).map(Arc::clone);
-        let admission = fence.admit(requests);
+        let admission = fence.admit(requests, generation);
         for request in &admission.stale {
             if let Some(done) = caller(request) {
                 done(outcome(request, Err(CommitError::Stale)));
             }
+        }
+        let early = admission.early.iter().rev();
+        for waits in early.filter_map(|it| Some((it.clone(), caller(it)?))) {
+            self.waiting.push_front(waits);
         }
         let admitted = admission.admitted.iter();
         self.in_flight = admitted.filter_map(|it| Some((it.clone(), caller(it)?))).collect();
@@ -100,6 +109,8 @@ mod tests {
     use super::*;
     use crate::record::Offset;
 
+    const NOW: Generation = Generation(7);
+
     fn request(partition: i32, epoch: Epoch, offset: i64) -> CommitRequest {
         CommitRequest {
             partition: TopicPartition::new("t", partition),
@@ -112,7 +123,8 @@ mod tests {
     #[test]
     fn a_round_holds_one_request_a_kafka_partition_in_order() {
         let (fence, heard) = (Fence::default(), Arc::new(Mutex::new(Vec::new())));
-        let epochs: Vec<_> = (0..3).map(|n| fence.open(&TopicPartition::new("t", n))).collect();
+        let epochs: Vec<_> =
+            (0..3).map(|n| fence.open(&TopicPartition::new("t", n), NOW)).collect();
         let ear = Arc::clone(&heard);
         let done: CommitDone = Arc::new(move |outcome: CommitOutcome| {
             ear.lock().unwrap().push((outcome.partition.partition, outcome.result));
@@ -122,7 +134,7 @@ mod tests {
         rounds.push(vec![ask(0, 1), ask(1, 1)], &done);
         rounds.push(vec![ask(0, 2), ask(2, 1), ask(0, 3)], &done);
         let mut next = || {
-            let round = rounds.next_round(&fence);
+            let round = rounds.next_round(&fence, || NOW);
             rounds.answered(&fence, |_| Ok(()));
             round.iter().map(|it| (it.partition.partition, it.offset.0)).collect::<Vec<_>>()
         };
@@ -136,14 +148,34 @@ mod tests {
     #[test]
     fn what_belongs_to_an_older_assignment_is_told_so_and_never_sent() {
         let (fence, heard) = (Fence::default(), Arc::new(Mutex::new(Vec::new())));
-        let old = fence.open(&TopicPartition::new("t", 0));
+        let old = fence.open(&TopicPartition::new("t", 0), NOW);
         fence.revoke([&TopicPartition::new("t", 0)]);
         let ear = Arc::clone(&heard);
         let done: CommitDone =
             Arc::new(move |outcome: CommitOutcome| ear.lock().unwrap().push(outcome.result));
         let mut rounds = Rounds::default();
         rounds.push(vec![request(0, old, 1)], &done);
-        assert_eq!(rounds.next_round(&fence), []);
+        assert_eq!(rounds.next_round(&fence, || NOW), []);
         assert_eq!(*heard.lock().unwrap(), [Err(CommitError::Stale)]);
+    }
+
+    #[test]
+    fn what_is_early_keeps_its_place() {
+        let (fence, heard) = (Fence::default(), Arc::new(Mutex::new(Vec::new())));
+        let epoch = fence.open(&TopicPartition::new("t", 0), NOW);
+        let ear = Arc::clone(&heard);
+        let done: CommitDone =
+            Arc::new(move |outcome: CommitOutcome| ear.lock().unwrap().push(outcome.result));
+        let mut rounds = Rounds::default();
+        rounds.push(vec![request(0, epoch, 1), request(0, epoch, 2)], &done);
+        let next = Generation(8);
+        assert_eq!(rounds.next_round(&fence, || next), []);
+        assert!(!rounds.is_empty());
+        fence.go_on(next);
+        for offset in [1, 2] {
+            assert_eq!(rounds.next_round(&fence, || next), [request(0, epoch, offset)]);
+            rounds.answered(&fence, |_| Ok(()));
+        }
+        assert_eq!(*heard.lock().unwrap(), [Ok(()), Ok(())]);
     }
 }

@@ -18,6 +18,8 @@ pub enum Defect {
     CommitBeforeLastObject,
     /// Commits of assignments that are over leave the process.
     EpochIgnored,
+    /// Commits travel in whatever generation the member is in.
+    GenerationIgnored,
     /// A revoke does not wait for commits in flight.
     RevokeDoesNotWait,
     /// A replay ends by today's limits.
@@ -56,13 +58,14 @@ mod switch {
 
     impl Defect {
         /// All of them.
-        pub const ALL: [Self; 18] = [
+        pub const ALL: [Self; 19] = [
             Self::NoPin,
             Self::PinNotAwaited,
             Self::ClaimNotAlone,
             Self::NoAdoption,
             Self::CommitBeforeLastObject,
             Self::EpochIgnored,
+            Self::GenerationIgnored,
             Self::RevokeDoesNotWait,
             Self::ReplayWithTodaysLimits,
             Self::ClockInKey,

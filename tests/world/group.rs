@@ -97,6 +97,15 @@ impl Coordinator {
         ((id, self.generation), old.is_some())
     }
 
+    pub(crate) fn is_eager(&self) -> bool {
+        self.protocol == Protocol::Eager
+    }
+
+    /// Whether a commit's generation says who had a Kafka partition.
+    pub(crate) fn counts_generations(&self) -> bool {
+        self.protocol != Protocol::Consumer
+    }
+
     /// Whether another member stands for this one's instance id.
     pub(crate) fn is_taken_over(&self, instance: u64, id: u64) -> bool {
         self.instances.get(&instance).is_some_and(|now| *now != id && self.seats.contains_key(now))

@@ -48,6 +48,10 @@ impl World {
                 }
                 self.note("gave back", || format!("process {name} {}", partitions.len()));
             }
+            Did::GaveBackLate(given) => {
+                process.assign(given);
+                self.note("gave back late", || name.to_string());
+            }
             Did::Lost => self.note("let go of what was lost", || name.to_string()),
             Did::Nothing => {}
         }
@@ -68,8 +72,14 @@ impl World {
             }
             return;
         };
+        if revoking {
+            self.joins_again(index, id);
+        }
+        let process = &mut self.processes[index];
+        let waits = |given: &mut Vec<TopicPartition>| given.is_empty();
+        let busy = revoking && !process.given_meanwhile().is_some_and(waits);
         // librdkafka beats on while the application is in its callback.
-        let Some(heartbeat) = self.group.heartbeat(id, now, revoking) else {
+        let Some(heartbeat) = self.group.heartbeat(id, now, busy) else {
             // librdkafka calls it a fatal error, and the daemon ends.
             if process.instance.is_some_and(|instance| self.group.is_taken_over(instance, id)) {
                 return self.remove(index, "instance fenced");
@@ -82,10 +92,17 @@ impl World {
             }
             return;
         };
+        if let Some(given) = process.given_meanwhile().filter(|_| !busy) {
+            given.extend(heartbeat.assign.iter().cloned());
+            process.member = Some((id, heartbeat.generation));
+        }
         if revoking {
             return;
         }
         process.member = Some((id, heartbeat.generation));
+        if heartbeat.revoke.is_empty() || !self.group.is_eager() {
+            process.fence.go_on(process.generation());
+        }
         let owned: Vec<_> = process.owned.keys().cloned().collect();
         if leaving && owned.is_empty() {
             // A static member does not say that it leaves.
@@ -103,7 +120,22 @@ impl World {
             let count = heartbeat.assign.len();
             process.assign(heartbeat.assign);
             self.note("assign", || format!("process {name} {count}"));
+        } else {
+            process.topics_seen = all.len();
         }
+    }
+
+    /// The client hears of a topic that changed while its application is in a revoke.
+    fn joins_again(&mut self, index: usize, id: u64) {
+        let topics = self.all().len();
+        let process = &mut self.processes[index];
+        let Some(given_back) = process.join_again(topics) else { return };
+        let (name, member) = (process.name, process.member);
+        // What waits for the coordinator is sent before the answer to the join is there.
+        let unsent = self.flights.iter_mut().filter(|it| it.process == name);
+        unsent.filter(|it| it.sent.is_none()).for_each(|it| it.sent = member);
+        self.group.given_back(id, &given_back);
+        self.note("joins again in a revoke", || format!("process {name} {}", given_back.len()));
     }
 
     /// Without a broker the client takes its session for lost after a while.
@@ -157,9 +189,13 @@ impl World {
             }
             return;
         };
+        // See `joins_again`.
+        let again = sender.is_some_and(|at| self.processes[at].given_meanwhile().is_some());
         if self.faults && self.dice.one_in(12) {
             // Lost on its way there; the client asks again, with the generation it has then.
-            self.flights[index].sent = None;
+            if !again {
+                self.flights[index].sent = None;
+            }
             self.note("commit lost before", || name.to_string());
             if sender.is_none() {
                 self.flights.swap_remove(index);
@@ -180,7 +216,9 @@ impl World {
         if self.faults && self.dice.one_in(12) {
             self.note("commit's reply lost", || name.to_string());
             if self.dice.one_in(2) && sender.is_some() {
-                self.flights[index].sent = None;
+                if !again {
+                    self.flights[index].sent = None;
+                }
                 return;
             }
             self.flights.swap_remove(index);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kafka_s3_sink::config::TopicPolicies;
 use kafka_s3_sink::daemon::driver::{Driver, LaneInput};
 use kafka_s3_sink::kafka::CommitDone;
-use kafka_s3_sink::kafka::fence::Fence;
+use kafka_s3_sink::kafka::fence::{Fence, Generation};
 use kafka_s3_sink::kafka::rounds::Rounds;
 use kafka_s3_sink::pipeline::{Event, Sink, SinkSettings};
 use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, LostOffsetsPolicy, TopicPartition};
@@ -35,6 +35,8 @@ struct Revoke {
     released: bool,
     /// The lanes have let go; commits in flight are waited for.
     fenced: bool,
+    /// The client joined again meanwhile, as if it had been answered; it was given these.
+    joined_again: Option<Vec<TopicPartition>>,
 }
 
 /// What a process does to the world beside its lanes' requests.
@@ -43,6 +45,8 @@ pub(crate) enum Did {
     Nothing,
     /// These are held no more, and the group may know.
     GaveBack(Vec<TopicPartition>),
+    /// The same, and the group believed it long ago: it has given these since.
+    GaveBackLate(Vec<TopicPartition>),
     /// The same, but the group had taken them away already.
     Lost,
     /// A commit hung for too long: the process is gone.
@@ -57,6 +61,10 @@ pub(crate) struct Process {
     /// A request is in the network, or its answer is.
     pub(crate) committing: bool,
     pub(crate) member: Option<(u64, i32)>,
+    /// Whether its assignments are bound to generations.
+    pub(crate) counted: bool,
+    /// How many Kafka partitions there were when its client last heard of topics.
+    pub(crate) topics_seen: usize,
     pub(crate) owned: BTreeMap<TopicPartition, Epoch>,
     revoke: Option<Revoke>,
     pub(crate) frozen_until: u64,
@@ -92,6 +100,8 @@ impl Process {
             rounds: Rounds::default(),
             committing: false,
             member: None,
+            counted: false,
+            topics_seen: 0,
             owned: BTreeMap::new(),
             revoke: None,
             frozen_until: 0,
@@ -161,7 +171,8 @@ impl Process {
         if self.committing || self.rounds.is_empty() {
             return None;
         }
-        let round = self.rounds.next_round(&self.fence);
+        let generation = self.generation();
+        let round = self.rounds.next_round(&self.fence, || generation);
         self.committing = !round.is_empty();
         self.committing.then_some(round)
     }
@@ -171,9 +182,19 @@ impl Process {
         self.rounds.answered(&self.fence, |_| answer.clone());
     }
 
+    pub(crate) fn generation(&self) -> Generation {
+        match self.member {
+            _ if !self.counted => Generation::default(),
+            Some((_, generation)) => Generation(generation),
+            None => Generation(-1),
+        }
+    }
+
     pub(crate) fn assign(&mut self, partitions: Vec<TopicPartition>) {
+        let generation = self.generation();
+        self.fence.go_on(generation);
         for at in partitions {
-            let epoch = self.fence.open(&at);
+            let epoch = self.fence.open(&at, generation);
             self.owned.insert(at.clone(), epoch);
             self.post(self.lane_of(&at), LaneInput::Assigned(vec![(at, epoch)]));
         }
@@ -183,6 +204,23 @@ impl Process {
         self.revoke.is_some()
     }
 
+    /// A topic that changed makes librdkafka join again at once, although it waits for the answer
+    /// to a revoke. What the group takes for given back then.
+    pub(crate) fn join_again(&mut self, topics: usize) -> Option<Vec<TopicPartition>> {
+        let changed = std::mem::replace(&mut self.topics_seen, topics) != topics;
+        let revoke = self.revoke.as_mut().filter(|revoke| !revoke.lost)?;
+        let again = changed && self.counted && !self.leaving && revoke.joined_again.is_none();
+        again.then(|| {
+            revoke.joined_again = Some(Vec::new());
+            revoke.partitions.iter().map(|(at, _)| at.clone()).collect()
+        })
+    }
+
+    /// What it was given since it joined again in the midst of a revoke, if it did.
+    pub(crate) fn given_meanwhile(&mut self) -> Option<&mut Vec<TopicPartition>> {
+        self.revoke.as_mut()?.joined_again.as_mut()
+    }
+
     /// The rebalance callback begins.
     pub(crate) fn begin_revoke(&mut self, which: &[TopicPartition], lost: bool, now: u64) {
         let partitions: Vec<_> =
@@ -190,9 +228,16 @@ impl Process {
         for each in &partitions {
             self.post(self.lane_of(&each.0), LaneInput::Revoking(vec![each.clone()], lost));
         }
-        let left = partitions.clone();
-        self.revoke =
-            Some(Revoke { partitions, left, lost, since: now, released: false, fenced: false });
+        self.fence.begin_revoke(partitions.iter().map(|(at, _)| at));
+        self.revoke = Some(Revoke {
+            left: partitions.clone(),
+            partitions,
+            lost,
+            since: now,
+            released: false,
+            fenced: false,
+            joined_again: None,
+        });
     }
 
     /// Goes on with the rebalance callback: first the lanes, then the commits, then the group.
@@ -223,10 +268,14 @@ impl Process {
         if self.fence.wait_answered(&names, Duration::ZERO).is_err() {
             return if waited > FENCE_DEADLINE_MS { Did::HardStop } else { Did::Nothing };
         }
-        let lost = revoke.lost;
+        let (lost, joined_again) = (revoke.lost, revoke.joined_again.take());
         self.revoke = None;
         self.owned.retain(|at, _| !names.contains(at));
-        if lost { Did::Lost } else { Did::GaveBack(names) }
+        match joined_again {
+            Some(given) => Did::GaveBackLate(given),
+            None if lost => Did::Lost,
+            None => Did::GaveBack(names),
+        }
     }
 
     /// When one of its lanes has something to do although nothing happened.

@@ -92,6 +92,8 @@ impl World {
         let lanes = 1 + self.dice.below(2) as usize;
         let mut process = Process::new(name, lanes, &settings, &policies);
         process.instance = instance;
+        process.counted = self.group.counts_generations();
+        process.topics_seen = self.all().len();
         self.processes.push(process);
         self.note("start", || format!("process {name}, {lanes} lanes"));
     }

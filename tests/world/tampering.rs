@@ -28,6 +28,12 @@ impl World {
             2 => self.make_again(),
             _ => self.change_group(),
         }
+        // Where none of ours is left in a topic, a new Kafka partition cannot be told from a lost
+        // one.
+        let ours = |at: &TopicPartition| self.group.offsets.get(at).is_some_and(is_ours);
+        for topic in self.topics.iter().filter(|topic| !topic.partitions().any(|at| ours(&at))) {
+            self.tampered.extend(topic.partitions());
+        }
         self.start_process();
     }
 
@@ -94,12 +100,6 @@ impl World {
             self.group.offsets.remove(at);
             self.oracle.forget(at);
             self.tampered.insert(at.clone());
-        }
-        // Where none of a topic is left, a new one cannot be told from one that was lost.
-        for topic in &self.topics {
-            if topic.partitions().all(|at| !self.group.offsets.contains_key(&at)) {
-                self.tampered.extend(topic.partitions());
-            }
         }
     }
 }
