@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -116,6 +116,19 @@ pub(crate) struct Shared {
     pub(crate) hard_stops: Arc<Mutex<Vec<String>>>,
 }
 
+/// A revoke that a test keeps waiting.
+pub(crate) struct HeldRevoke {
+    pub(crate) partitions: Vec<TopicPartition>,
+    go_on: Sender<()>,
+}
+
+impl HeldRevoke {
+    /// The lanes have let go.
+    pub(crate) fn go_on(self) {
+        self.go_on.send(()).expect("the group thread waits");
+    }
+}
+
 fn lane_of(partition: &TopicPartition, lanes: usize) -> usize {
     partition.partition as usize % lanes
 }
@@ -130,6 +143,23 @@ impl Shared {
         let (sender, waker) = &lanes[lane_of(partition, lanes.len())];
         let _ = sender.send(command);
         waker.wake();
+    }
+
+    /// For a member whose lanes nobody polls: the next revoke waits for the test.
+    pub(crate) fn hold_revoke(&self, lane: &LaneConsumer) -> Receiver<HeldRevoke> {
+        let (sender, commands) = channel();
+        self.lanes.lock().unwrap().push((sender, lane.waker()));
+        let (first, held) = channel();
+        std::thread::spawn(move || {
+            for command in commands {
+                if let Command::Stop(partitions, go_on) = command
+                    && let Err(late) = first.send(HeldRevoke { partitions, go_on })
+                {
+                    late.0.go_on();
+                }
+            }
+        });
+        held
     }
 
     /// What a resolver does: asks where to begin, then tells the lane.

@@ -1,9 +1,14 @@
 //! Members join, leave and vanish while records flow: every record lands once.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::member::{Landed, Member, Protocol, settings, wait_until};
+use kafka_s3_sink::config::KafkaSettings;
+use kafka_s3_sink::kafka::CommitOutcome;
+use kafka_s3_sink::record::{CommitError, CommitRequest, Offset, TopicPartition};
+
+use super::member::{Landed, Member, PATIENCE, Protocol, connect, settings, wait_until};
 use crate::needs_servers;
 use crate::support::kafka::{Broker, Bulk};
 
@@ -112,6 +117,59 @@ fn new_topics_and_partitions_are_found() {
         member.wait_held(5);
         member.leave();
     }
+}
+
+/// A topic grows while a member gives Kafka partitions back: librdkafka joins again at once, in the
+/// midst of the revoke, and another member has them in the next generation. Nothing may be
+/// committed for them any more, although the broker would take it.
+fn a_topic_grows_in_a_revoke(protocol: Protocol) {
+    let broker = Broker::shared_v4();
+    let topic = format!("grows-in-a-revoke-{protocol:?}").to_lowercase();
+    let group = format!("{topic}-group");
+    broker.create_topic(&topic, 4, &[]);
+    let wanted = settings(broker, protocol, &group, &[&topic]);
+    let (shared, edge, lanes) = connect(&KafkaSettings { lanes: 1, ..wanted.clone() });
+    edge.join().expect("joined");
+    wait_until("the assignment", || shared.held.lock().unwrap().len() == 4);
+    let held = shared.held.lock().unwrap().clone();
+    let revokes = shared.hold_revoke(&lanes[0]);
+    let other = Member::join(&wanted, &Arc::default());
+    let revoke = revokes.recv_timeout(PATIENCE).expect("a revoke");
+    drop(revokes);
+    let (outcomes, told) = channel();
+    let commit = |partition: &TopicPartition, metadata: &str| {
+        let (partition, epoch) = (partition.clone(), held[partition]);
+        let request =
+            CommitRequest { partition, epoch, offset: Offset(0), metadata: metadata.to_owned() };
+        let outcomes = outcomes.clone();
+        let done = move |outcome: CommitOutcome| outcomes.send(outcome).expect("the test waits");
+        edge.commit(vec![request], Arc::new(done));
+        told.recv_timeout(PATIENCE).expect("an answer").result
+    };
+    for given in &revoke.partitions {
+        assert_eq!(commit(given, "in time"), Ok(()), "what is given back may land yet");
+    }
+    broker.add_partitions(&topic, 5);
+    let mut moved = None;
+    wait_until("a new owner before the revoke is answered", || {
+        let others = other.shared.held.lock().unwrap();
+        moved = revoke.partitions.iter().find(|given| others.contains_key(given)).cloned();
+        moved.is_some()
+    });
+    let moved = moved.expect("one of them");
+    assert_eq!(commit(&moved, "late"), Err(CommitError::Stale));
+    assert_eq!(broker.committed(&group, &topic, moved.partition).metadata, "in time");
+    revoke.go_on();
+    wait_until("all are held", || shared.held.lock().unwrap().len() + other.held() == 5);
+    other.leave();
+    edge.leave(PATIENCE).expect("left");
+}
+
+#[test]
+fn a_topic_that_grows_in_a_revoke_lets_no_commit_through() {
+    needs_servers!();
+    a_topic_grows_in_a_revoke(Protocol::Cooperative);
+    a_topic_grows_in_a_revoke(Protocol::Eager);
 }
 
 /// Rebalances pause everything inside the client; at the end of a Kafka partition its position
