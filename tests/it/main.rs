@@ -8,6 +8,7 @@ mod support;
 mod audit;
 mod check;
 mod demo;
+mod deploy;
 mod embedded_store;
 mod harness;
 mod house;
