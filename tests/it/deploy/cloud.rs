@@ -38,6 +38,11 @@ pub(super) struct Cloud {
     _dir: WorkDir,
 }
 
+/// The account's owner, to whom the stand-ins allow everything.
+pub(super) fn owner() -> Keys {
+    [Some("test".to_owned()), Some("test".to_owned()), None]
+}
+
 pub(super) fn program(name: &str) -> std::path::PathBuf {
     tools::dir().join("venv-aws/bin").join(name)
 }
@@ -101,8 +106,7 @@ impl Cloud {
     /// A call as the account's owner, which must succeed.
     #[track_caller]
     pub(super) fn call(&mut self, service: &str, method: &str, params: Value) -> Value {
-        let keys = [Some("test".to_owned()), Some("test".to_owned()), None];
-        match self.call_as(&keys, service, method, params) {
+        match self.call_as(&owner(), service, method, params) {
             Ok(answer) => answer,
             Err(refused) => panic!("{service} {method}: {refused:?}"),
         }
@@ -115,7 +119,6 @@ impl Cloud {
         template: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Value, Refused> {
-        let keys = [Some("test".to_owned()), Some("test".to_owned()), None];
         let parameters: Vec<Value> = parameters
             .iter()
             .map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}))
@@ -131,7 +134,7 @@ impl Cloud {
         } else {
             stack["TemplateBody"] = template.into();
         }
-        self.call_as(&keys, "cloudformation", "create_stack", stack)?;
+        self.call_as(&owner(), "cloudformation", "create_stack", stack)?;
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let stacks = self.call("cloudformation", "describe_stacks", json!({"StackName": name}));
@@ -145,10 +148,15 @@ impl Cloud {
         }
     }
 
-    /// Keys of a session in this role.
+    /// Keys of a session in this role, taken by the account's owner.
     pub(super) fn assume(&mut self, role: &str) -> Keys {
+        self.assume_as(&owner(), role)
+    }
+
+    /// Keys of a session in this role.
+    pub(super) fn assume_as(&mut self, who: &Keys, role: &str) -> Keys {
         let params = json!({"RoleArn": role, "RoleSessionName": "test"});
-        let answer = self.call("sts", "assume_role", params);
+        let answer = self.call_as(who, "sts", "assume_role", params).expect("a session");
         ["AccessKeyId", "SecretAccessKey", "SessionToken"]
             .map(|part| answer["Credentials"][part].as_str().map(str::to_owned))
     }

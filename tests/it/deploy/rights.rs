@@ -45,6 +45,14 @@ impl Actor<'_> {
     }
 }
 
+/// A new user without rights, and its keys.
+fn user(cloud: &mut Cloud, name: &str) -> Keys {
+    cloud.call("iam", "create_user", json!({"UserName": name}));
+    let made = cloud.call("iam", "create_access_key", json!({"UserName": name}));
+    let part = |part: &str| made["AccessKey"][part].as_str().map(str::to_owned);
+    [part("AccessKeyId"), part("SecretAccessKey"), None]
+}
+
 fn object(bucket: &str, key: &str) -> Value {
     json!({"Bucket": bucket, "Key": key})
 }
@@ -115,7 +123,14 @@ fn the_crawlers_role_reads_tables_and_writes_one_database() {
     cloud.call("s3", "put_object", object(BUCKET, "dead-letters/raw/orders/a"));
     cloud.call("glue", "create_database", json!({"DatabaseInput": {"Name": "other"}}));
     let crawler = cloud.call("glue", "get_crawler", json!({"Name": "lake-crawler"}));
-    let keys = cloud.assume(crawler["Crawler"]["Role"].as_str().expect("a role"));
+    let role = crawler["Crawler"]["Role"].as_str().expect("a role");
+    // Only Glue may take this role; the test opens it, for its rights are what is looked at.
+    let everyone = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}]});
+    let name = role.rsplit('/').next().expect("a name");
+    let trust = json!({"RoleName": name, "PolicyDocument": everyone.to_string()});
+    cloud.call("iam", "update_assume_role_policy", trust);
+    let keys = cloud.assume(role);
     let mut crawler = Actor(&mut cloud, keys);
     crawler.may("s3.head_object", object(BUCKET, "raw/orders/a"));
     crawler.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "raw/orders/"}));
@@ -140,7 +155,12 @@ fn the_analysts_role_queries_and_changes_nothing() {
     let (mut cloud, stack) = lake(&choice);
     cloud.call("s3", "put_object", object(BUCKET, "raw/orders/a"));
     cloud.call("athena", "create_work_group", json!({"Name": "other"}));
-    let keys = cloud.assume(&output(&stack, "AnalystRoleArn"));
+    let role = output(&stack, "AnalystRoleArn");
+    let session = json!({"RoleArn": role, "RoleSessionName": "test"});
+    let bob = user(&mut cloud, "bob");
+    Actor(&mut cloud, bob).may_not("sts.assume_role", session);
+    let ann = user(&mut cloud, "ann");
+    let keys = cloud.assume_as(&ann, &role);
     let mut analyst = Actor(&mut cloud, keys);
     analyst.may("s3.head_object", object(BUCKET, "raw/orders/a"));
     analyst.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "raw/"}));
