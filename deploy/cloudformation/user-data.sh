@@ -109,9 +109,15 @@ apply_topics() {
 }
 
 setup_sink() {
+  local tries=0
   # What is there was somebody's choice.
   [ -e "$CONFIG/sink.toml" ] || sink_config >"$CONFIG/sink.toml"
-  kafka-s3-sink check --config "$CONFIG/sink.toml" || die "check found something that must be mended first"
+  # 5: a server does not answer. The broker of this stack needs minutes to come up.
+  until kafka-s3-sink check --config "$CONFIG/sink.toml"; do
+    [ $? = 5 ] && [ "$tries" -lt 60 ] || die "check found something that must be mended first"
+    tries=$((tries + 1))
+    sleep 15
+  done
   systemctl enable --now kafka-s3-sink.service
 }
 
