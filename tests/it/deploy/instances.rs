@@ -1,6 +1,6 @@
-//! Instances, network and the bucket's encryption, deployed on moto and read back one by one. moto takes neither a
-//! group's own outgoing rules nor the metadata options from a stack: the former are read back on
-//! ministack (`lake`), for the latter checkov's verdict stands (CKV_AWS_79), and a look at the text.
+//! Instances, network and the bucket's encryption, deployed on moto and read back one by one. moto
+//! takes neither a group's own outgoing rules nor the metadata options from a stack: the former are
+//! read back on ministack (`lake`), for the latter there is only a look at the text.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
