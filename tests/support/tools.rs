@@ -46,7 +46,9 @@ pub(crate) fn servers_are_here() -> bool {
 
 fn look_for_servers() -> Vec<String> {
     let tools = dir();
-    let mut missing: Vec<String> = ["kafka-4.2.0/libs", "kafka-3.9.1/libs", "bin/minio", "venv"]
+    let parts =
+        ["kafka-4.2.0/libs", "kafka-3.9.1/libs", "bin/minio", "venv", "venv-aws", "venv-checkov"];
+    let mut missing: Vec<String> = parts
         .into_iter()
         .filter(|part| !tools.join(part).exists())
         .map(|part| part.split('/').find(|name| *name != "bin").unwrap_or(part).to_owned())

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Sets up an instance of deploy/cloudformation/pipeline.yaml at its first boot: Java, the volume for
+# Kafka's data, the project's packages, the sink's configuration, the services. The template carries
+# a copy of this file (a test compares them) and writes the inputs, as shell assignments, to FILE.
+#
+#   user-data.sh install FILE   everything, as root, once; a second run changes nothing that is there
+#   user-data.sh config FILE    prints the sink's configuration, and touches nothing
+#
+# TWO STEPS WAIT for parts of the project that are not released yet, and fail with a sentence
+# until they are. Neither has been run:
+#   install_packages   the RPM: the sink, its unit, and the scripts and units of Kafka
+#   apply_topics       `kafka-s3-sink topics apply FILE`
+set -euo pipefail
+
+readonly CONFIG=/etc/kafka-s3-sink
+readonly KAFKA_SETUP=/usr/share/kafka-s3-sink/kafka/install.sh # comes with the RPM
+readonly KAFKA_DATA=/var/lib/kafka
+
+say() { printf 'user-data: %s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+
+# A value as a TOML string: the template's patterns let through neither quotes nor backslashes.
+quoted() { printf '"%s"' "$1"; }
+
+# "a,b" as a TOML list.
+list() {
+  local name separator="" names
+  IFS=, read -ra names <<<"$1"
+  printf '['
+  for name in "${names[@]}"; do
+    printf '%s%s' "$separator" "$(quoted "$name")"
+    separator=', '
+  done
+  printf ']'
+}
+
+sink_config() {
+  cat <<EOF
+# Written once by the stack's user data; yours from then on.
+[kafka]
+bootstrap_servers = $(quoted "$BOOTSTRAP_SERVERS")
+topics = $(list "$TOPICS")
+group_id = $(quoted "$GROUP_ID")
+EOF
+  [ -z "$MSK_IAM_REGION" ] || printf 'msk_iam_region = %s\n' "$(quoted "$MSK_IAM_REGION")"
+  cat <<EOF
+
+[s3]
+bucket = $(quoted "$BUCKET")
+region = $(quoted "$REGION")
+
+[layout]
+prefix = $(quoted "$LAYOUT_PREFIX")
+dead_letter_prefix = $(quoted "$DEAD_LETTER_PREFIX")
+EOF
+}
+
+# What would otherwise show itself much later, as something else.
+check_host() {
+  local free
+  [ "$(id -u)" = 0 ] || die "this must run as root"
+  # Version 2 of the metadata service alone is on, so a token is the first thing to ask for.
+  curl -sf -m 5 -o /dev/null -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' \
+    http://169.254.169.254/latest/api/token ||
+    die "no instance metadata: without it there are no credentials. Is this an EC2 instance with IMDS on?"
+  free=$(df --output=avail -m / | tail -n 1)
+  [ "$free" -ge 2048 ] || die "only $free MiB are free on /, and 2048 are needed: give it a larger volume"
+  # Requests to S3 are refused when the clock is 15 minutes off.
+  chronyc -n waitsync 30 60 0 2 >/dev/null 2>&1 ||
+    die "the clock is not in step after a minute: look at chronyc tracking"
+}
+
+# Kafka's data is on a volume of its own, which outlives the instance. One that has a file system
+# already holds data, and is mounted as it is.
+mount_data() {
+  local device=/dev/sdf
+  mountpoint -q "$KAFKA_DATA" && return
+  [ -b "$device" ] || die "there is no $device for Kafka's data"
+  if ! blkid "$device" >/dev/null; then mkfs.xfs -q "$device"; fi
+  mkdir -p "$KAFKA_DATA"
+  grep -q " $KAFKA_DATA " /etc/fstab ||
+    printf 'UUID=%s %s xfs defaults,noatime 0 2\n' "$(blkid -s UUID -o value "$device")" "$KAFKA_DATA" >>/etc/fstab
+  mount "$KAFKA_DATA"
+}
+
+# WAITS for the project's first RPM.
+install_packages() {
+  local folder
+  [ -n "$PACKAGE_URL" ] ||
+    die "PackageUrl was not given, so nothing is installed. The stack is there; install by hand through Session Manager"
+  folder=$(mktemp -d)
+  curl -sSf --proto '=https' --tlsv1.2 -o "$folder/kafka-s3-sink.rpm" "$PACKAGE_URL"
+  printf '%s  %s\n' "$PACKAGE_SHA256" "$folder/kafka-s3-sink.rpm" | sha256sum -c --quiet ||
+    die "the package from $PACKAGE_URL is not the one whose SHA-256 was given"
+  dnf install -q -y "$folder/kafka-s3-sink.rpm"
+  rm -r "$folder"
+}
+
+setup_kafka() {
+  dnf install -q -y java-17-amazon-corretto-headless # Kafka 4 needs 17; 3.9 runs on it too
+  mount_data
+  [ -x "$KAFKA_SETUP" ] || die "the package brings no $KAFKA_SETUP: this version cannot set up Kafka"
+  "$KAFKA_SETUP" "$KAFKA_VERSION" "$KAFKA_MODE" "$KAFKA_DATA"
+}
+
+# WAITS for `topics apply`. With an existing cluster the topics are its owner's.
+apply_topics() {
+  kafka-s3-sink topics apply "$CONFIG/topics.toml"
+}
+
+setup_sink() {
+  local tries=0
+  # What is there was somebody's choice.
+  [ -e "$CONFIG/sink.toml" ] || sink_config >"$CONFIG/sink.toml"
+  # 5: a server does not answer. The broker of this stack needs minutes to come up.
+  until kafka-s3-sink check --config "$CONFIG/sink.toml"; do
+    [ $? = 5 ] && [ "$tries" -lt 60 ] || die "check found something that must be mended first"
+    tries=$((tries + 1))
+    sleep 15
+  done
+  systemctl enable --now kafka-s3-sink.service
+}
+
+install() {
+  check_host
+  mkdir -p "$CONFIG"
+  install_packages
+  if [ "$KAFKA_MODE" != none ]; then
+    setup_kafka
+    apply_topics
+  fi
+  if [ "$RUNS_SINK" = yes ]; then setup_sink; fi
+  say "done"
+}
+
+[ $# = 2 ] || die "usage: user-data.sh install|config FILE"
+# shellcheck disable=SC1090 # the template writes it
+. "$2"
+case $1 in
+  install) install ;;
+  config) sink_config ;;
+  *) die "usage: user-data.sh install|config FILE" ;;
+esac

@@ -1,0 +1,115 @@
+//! What stands under `deploy/`: judged by the tools that its users would trust, and deployed on
+//! stand-ins for AWS, with every resource read back.
+
+mod cloud;
+mod instances;
+mod lake;
+mod rights;
+mod rules;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::needs_servers;
+use crate::support::tools;
+
+const BUCKET: &str = "lake-of-the-test";
+
+/// A stack without instances, which is all that ministack can make.
+const LAKE: [(&str, &str); 4] = [
+    ("KafkaMode", "none"),
+    ("SinkPlacement", "none"),
+    ("NamedQueries", "no"),
+    ("BucketName", BUCKET),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cloudformation")
+}
+
+fn template() -> String {
+    std::fs::read_to_string(folder().join("pipeline.yaml")).expect("the template")
+}
+
+fn with<'a>(base: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let other = base.iter().filter(|(name, _)| more.iter().all(|(own, _)| own != name));
+    other.chain(more).copied().collect()
+}
+
+/// The template without these resources of ministack's ignorance; what refers to an instance finds
+/// a parameter of its name instead, so that the alarms can be made.
+fn without_instances() -> String {
+    let unknown = ["EC2::Instance", "EC2::SecurityGroupIngress", "EC2::SecurityGroupEgress"];
+    let text = template();
+    let (head, resources) = text.split_once("\nResources:\n").expect("resources");
+    let block =
+        regex::Regex::new(r"(?m)^  \w+:\n    Type: AWS::(\S+)\n(?:    .*\n|\n)*").expect("regex");
+    let kept = block.replace_all(resources, |found: &regex::Captures| {
+        let gone = unknown.contains(&&found[1]) || &found[1] == "Athena::NamedQuery";
+        if gone { String::new() } else { found[0].to_owned() }
+    });
+    assert!(kept.len() + 5_000 < resources.len(), "the resources are gone");
+    let parameters = "\nParameters:\n  BrokerInstance: { Type: String, Default: i-0123456789abcdef0 }\n  SinkInstance: { Type: String, Default: i-0123456789abcdef1 }\n";
+    let head = head.replacen("\nParameters:\n", parameters, 1);
+    format!("{head}\nResources:\n{}", kept.replace("${BrokerInstance.PrivateDnsName}", "broker"))
+}
+
+/// Runs a tool that judges, which must find nothing.
+#[track_caller]
+fn finds_nothing(tool: &str, args: &[&str]) {
+    let mut command = Command::new(tools::dir().join(tool));
+    let output = command.args(args).current_dir(folder()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let cried = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool}: {said}\n{cried}");
+}
+
+#[test]
+fn cfn_lint_finds_nothing() {
+    needs_servers!();
+    finds_nothing("venv-aws/bin/cfn-lint", &["-t", "pipeline.yaml"]);
+}
+
+#[test]
+fn checkov_finds_nothing() {
+    needs_servers!();
+    let what = ["--framework", "cloudformation", "-f", "pipeline.yaml", "--quiet", "--compact"];
+    finds_nothing("venv-checkov/bin/checkov", &[&["--skip-download"], &what[..]].concat());
+}
+
+#[test]
+fn the_template_carries_the_user_data_script() {
+    let script = std::fs::read_to_string(folder().join("user-data.sh")).expect("the script");
+    let bare = |line: &&str| {
+        let text = line.trim_start();
+        !text.is_empty() && text != "#" && !text.starts_with("# ")
+    };
+    let script: Vec<&str> = script.lines().filter(bare).collect();
+    let text = template();
+    let (_, carried) = text.split_once("      Text: |\n").expect("the mapping");
+    let (carried, _) = carried.split_once("\n\nConditions:").expect("its end");
+    let carried: Vec<&str> =
+        carried.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).collect();
+    // Not equal: put the script's lines, without comments and blank ones, under UserData.Script.Text.
+    assert_eq!(carried, script);
+}
+
+#[test]
+fn the_user_data_writes_a_configuration_that_the_sink_takes() {
+    let dir = crate::support::workdir::WorkDir::new("user-data");
+    let inputs = dir.path().join("stack.env");
+    let lines = "KAFKA_MODE='none'\nKAFKA_VERSION=''\nRUNS_SINK='yes'\nBOOTSTRAP_SERVERS='b-1:9098,b-2:9098'\nMSK_IAM_REGION='eu-central-1'\nTOPICS='orders,clicks.all'\nGROUP_ID='g'\nBUCKET='lake'\nREGION='eu-central-1'\nLAYOUT_PREFIX='raw'\nDEAD_LETTER_PREFIX='dead-letters'\nPACKAGE_URL=''\nPACKAGE_SHA256=''\n";
+    std::fs::write(&inputs, lines).expect("inputs");
+    let mut command = Command::new("bash");
+    let output = command.arg(folder().join("user-data.sh")).arg("config").arg(&inputs).output();
+    let output = output.expect("bash");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains(r#"topics = ["orders", "clicks.all"]"#), "{text}");
+    let config = dir.path().join("sink.toml");
+    std::fs::write(&config, text).expect("configuration");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-s3-sink"));
+    let check = command.args(["check", "--offline", "--config"]).arg(&config).output();
+    let check = check.expect("the sink");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+}

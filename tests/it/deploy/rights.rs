@@ -1,0 +1,217 @@
+//! What the roles of the stack may do, where IAM is enforced: what they need, and nothing else.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::cloud::{Cloud, Keys, TEMPLATES, output};
+use super::{BUCKET, LAKE, template, with};
+use crate::needs_servers;
+use crate::support::kafka::{Broker, Bulk};
+use crate::support::sink::{Sink, SinkConfig};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A stack over plain HTTP: the bucket's policy refuses that, and is taken off so that the roles'
+/// own rights decide.
+fn lake(more: &[(&str, &str)]) -> (Cloud, Value) {
+    let mut cloud = Cloud::ministack();
+    let stack = cloud.deploy("lake", &template(), &with(&LAKE, more)).expect("a stack");
+    cloud.call("s3", "delete_bucket_policy", json!({"Bucket": BUCKET}));
+    (cloud, stack)
+}
+
+struct Actor<'a>(&'a mut Cloud, Keys);
+
+impl Actor<'_> {
+    #[track_caller]
+    fn may(&mut self, method: &str, params: Value) -> Value {
+        let (service, method) = method.split_once('.').expect("service.method");
+        let done = self.0.call_as(&self.1, service, method, params.clone());
+        done.unwrap_or_else(|refused| panic!("{method} {params}: {refused:?}"))
+    }
+
+    #[track_caller]
+    fn may_not(&mut self, method: &str, params: Value) {
+        let (service, method) = method.split_once('.').expect("service.method");
+        match self.0.call_as(&self.1, service, method, params.clone()) {
+            Ok(_) => panic!("{method} {params} is allowed"),
+            // HEAD has no body to name the code in.
+            Err(refused) => assert!(
+                ["AccessDenied", "AccessDeniedException", "403"].contains(&&*refused.code),
+                "{method} {params}: {refused:?}"
+            ),
+        }
+    }
+}
+
+/// A new user who may ask for any role, so that the role itself decides, and the user's keys.
+fn user(cloud: &mut Cloud, name: &str) -> Keys {
+    cloud.call("iam", "create_user", json!({"UserName": name}));
+    let ask = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]});
+    let policy = json!({"UserName": name, "PolicyName": "ask", "PolicyDocument": ask.to_string()});
+    cloud.call("iam", "put_user_policy", policy);
+    let made = cloud.call("iam", "create_access_key", json!({"UserName": name}));
+    let part = |part: &str| made["AccessKey"][part].as_str().map(str::to_owned);
+    [part("AccessKeyId"), part("SecretAccessKey"), None]
+}
+
+fn object(bucket: &str, key: &str) -> Value {
+    json!({"Bucket": bucket, "Key": key})
+}
+
+#[test]
+fn the_sinks_role_puts_below_its_prefixes_and_no_more() {
+    needs_servers!();
+    let (mut cloud, stack) = lake(&[]);
+    cloud.call("s3", "put_object", object(BUCKET, "elsewhere/there"));
+    let keys = cloud.assume(&output(&stack, "SinkRoleArn"));
+    let mut sink = Actor(&mut cloud, keys);
+    for key in ["raw/orders/dt=2026-11-22/hour=16/a.json.gz", "dead-letters/raw/orders/a.json.gz"] {
+        sink.may("s3.put_object", object(BUCKET, key));
+        sink.may("s3.head_object", object(BUCKET, key));
+        sink.may_not("s3.delete_object", object(BUCKET, key));
+    }
+    let begun = sink.may("s3.create_multipart_upload", object(BUCKET, "raw/orders/b"));
+    let upload = json!({"Bucket": BUCKET, "Key": "raw/orders/b", "UploadId": begun["UploadId"]});
+    sink.may("s3.list_multipart_uploads", json!({"Bucket": BUCKET}));
+    sink.may("s3.abort_multipart_upload", upload);
+    for prefix in ["raw/orders/", "dead-letters/raw/orders/"] {
+        sink.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": prefix}));
+    }
+    sink.may("s3.put_object", object(BUCKET, "dead-letters/.kafka-s3-sink-probe"));
+    sink.may("s3.delete_object", object(BUCKET, "dead-letters/.kafka-s3-sink-probe"));
+
+    for key in ["elsewhere/a", "rawer/a", "a", "athena-results/a"] {
+        sink.may_not("s3.put_object", object(BUCKET, key));
+    }
+    sink.may_not("s3.head_object", object(BUCKET, "elsewhere/there"));
+    sink.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET}));
+    sink.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "elsewhere/"}));
+    sink.may_not("s3.put_object", object(TEMPLATES, "raw/orders/a"));
+    sink.may_not("s3.head_object", object(TEMPLATES, "lake"));
+    sink.may_not("s3.list_objects_v2", json!({"Bucket": TEMPLATES, "Prefix": "raw/"}));
+    sink.may_not("s3.delete_bucket_policy", json!({"Bucket": BUCKET}));
+    sink.may_not(
+        "s3.put_bucket_versioning",
+        json!({"Bucket": BUCKET, "VersioningConfiguration": {"Status": "Suspended"}}),
+    );
+    sink.may_not("iam.list_users", json!({}));
+    sink.may_not("glue.get_databases", json!({}));
+}
+
+/// The control: without the stack's policy the same calls are refused, so it is the policy that
+/// allows them; over plain HTTP they are refused even with it.
+#[test]
+fn without_the_policy_or_without_tls_nothing_is_put() {
+    needs_servers!();
+    let mut cloud = Cloud::ministack();
+    let stack = cloud.deploy("lake", &template(), &LAKE).expect("a stack");
+    let role = output(&stack, "SinkRoleArn");
+    let keys = cloud.assume(&role);
+    Actor(&mut cloud, keys.clone()).may_not("s3.put_object", object(BUCKET, "raw/orders/a"));
+    cloud.call("s3", "delete_bucket_policy", json!({"Bucket": BUCKET}));
+    Actor(&mut cloud, keys.clone()).may("s3.put_object", object(BUCKET, "raw/orders/a"));
+    let name = role.rsplit('/').next().expect("a name");
+    let policy = json!({"RoleName": name, "PolicyArn": output(&stack, "SinkPolicyArn")});
+    cloud.call("iam", "detach_role_policy", policy);
+    Actor(&mut cloud, keys).may_not("s3.put_object", object(BUCKET, "raw/orders/b"));
+}
+
+#[test]
+fn the_crawlers_role_reads_tables_and_writes_one_database() {
+    needs_servers!();
+    let (mut cloud, _) = lake(&[]);
+    cloud.call("s3", "put_object", object(BUCKET, "raw/orders/a"));
+    cloud.call("s3", "put_object", object(BUCKET, "dead-letters/raw/orders/a"));
+    cloud.call("glue", "create_database", json!({"DatabaseInput": {"Name": "other"}}));
+    let crawler = cloud.call("glue", "get_crawler", json!({"Name": "lake-crawler"}));
+    let role = crawler["Crawler"]["Role"].as_str().expect("a role");
+    // Only Glue may take this role; the test opens it, for its rights are what is looked at.
+    let everyone = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}]});
+    let name = role.rsplit('/').next().expect("a name");
+    let trust = json!({"RoleName": name, "PolicyDocument": everyone.to_string()});
+    cloud.call("iam", "update_assume_role_policy", trust);
+    let keys = cloud.assume(role);
+    let mut crawler = Actor(&mut cloud, keys);
+    crawler.may("s3.head_object", object(BUCKET, "raw/orders/a"));
+    crawler.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "raw/orders/"}));
+    let table =
+        |database: &str| json!({"DatabaseName": database, "TableInput": {"Name": "orders"}});
+    crawler.may("glue.create_table", table("kafka"));
+    crawler.may("glue.get_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
+    crawler.may("glue.update_table", table("kafka"));
+    crawler.may_not("glue.create_table", table("other"));
+    crawler.may_not("glue.delete_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
+    crawler.may_not("s3.put_object", object(BUCKET, "raw/orders/b"));
+    crawler.may_not("s3.delete_object", object(BUCKET, "raw/orders/a"));
+    crawler.may_not("s3.head_object", object(BUCKET, "dead-letters/raw/orders/a"));
+    crawler.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "dead-letters/"}));
+}
+
+#[test]
+fn the_analysts_role_queries_and_changes_nothing() {
+    needs_servers!();
+    let choice =
+        [("AnalystArn", "arn:aws:iam::000000000000:user/ann"), ("CatalogMode", "projection")];
+    let (mut cloud, stack) = lake(&choice);
+    cloud.call("s3", "put_object", object(BUCKET, "raw/orders/a"));
+    cloud.call("athena", "create_work_group", json!({"Name": "other"}));
+    let role = output(&stack, "AnalystRoleArn");
+    let session = json!({"RoleArn": role, "RoleSessionName": "test"});
+    let bob = user(&mut cloud, "bob");
+    Actor(&mut cloud, bob).may_not("sts.assume_role", session);
+    let ann = user(&mut cloud, "ann");
+    let keys = cloud.assume_as(&ann, &role);
+    let mut analyst = Actor(&mut cloud, keys);
+    analyst.may("s3.head_object", object(BUCKET, "raw/orders/a"));
+    analyst.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "raw/"}));
+    analyst.may("s3.put_object", object(BUCKET, "athena-results/a"));
+    analyst.may("glue.get_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
+    let query = |group: &str| json!({"QueryString": "SELECT 1", "WorkGroup": group});
+    // Of a query that runs ministack does not know the workgroup, so it refuses to tell how it goes.
+    analyst.may("athena.start_query_execution", query("lake"));
+    analyst.may("athena.get_work_group", json!({"WorkGroup": "lake"}));
+    analyst.may_not("athena.start_query_execution", query("other"));
+    analyst.may_not("athena.update_work_group", json!({"WorkGroup": "lake"}));
+    analyst.may_not("glue.delete_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
+    analyst.may_not("s3.put_object", object(BUCKET, "raw/orders/b"));
+    analyst.may_not("s3.delete_object", object(BUCKET, "raw/orders/a"));
+}
+
+/// The real sink, under the role's keys and nothing else.
+#[test]
+fn the_sink_runs_under_its_role() {
+    needs_servers!();
+    let broker = Broker::shared_v4();
+    broker.create_topic("deploy-role", 3, &[]);
+    broker.produce_many(&Bulk::new("deploy-role", 3, 1_000));
+    let (mut cloud, stack) = lake(&[("Topic", "deploy-role")]);
+    let [id, secret, token] = cloud.assume(&output(&stack, "SinkRoleArn")).map(Option::unwrap);
+    let text = format!(
+        "[kafka]\nbootstrap_servers = \"{}\"\ntopics = [\"deploy-role\"]\ngroup_id = \"deploy-role\"\n\
+         [s3]\nbucket = \"{BUCKET}\"\nregion = \"us-east-1\"\nendpoint = \"{}\"\n\
+         force_path_style = true\n[layout]\nprefix = \"raw\"\n[http]\nlisten = \"off\"\n",
+        broker.bootstrap(),
+        cloud.endpoint
+    );
+    let config = SinkConfig::of_text(&text)
+        .env("AWS_ACCESS_KEY_ID", &id)
+        .env("AWS_SECRET_ACCESS_KEY", &secret)
+        .env("AWS_SESSION_TOKEN", &token);
+    Sink::spawn(&config, &["check"]).wait_success(PATIENCE);
+    Sink::run_until_end(&config).wait_success(PATIENCE);
+    Sink::spawn(&config, &["audit", "--no-cache"]).wait_success(PATIENCE);
+    let prefix = json!({"Bucket": BUCKET, "Prefix": "raw/deploy-role/"});
+    let listed = cloud.call("s3", "list_objects_v2", prefix);
+    let mut records = 0;
+    for listed in listed["Contents"].as_array().expect("objects") {
+        let key = listed["Key"].as_str().expect("a key");
+        let head = cloud.call("s3", "head_object", object(BUCKET, key));
+        let count = head["Metadata"]["records"].as_str().expect("metadata");
+        records += count.parse::<u64>().expect("a number");
+    }
+    assert_eq!(records, 1_000);
+}
