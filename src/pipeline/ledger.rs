@@ -15,58 +15,16 @@ use super::backoff;
 use super::batch::SealedBatch;
 use super::flight::{Flight, Progress};
 use super::partition::{After, Context, Partition, Phase};
+use super::pending::{Kind, Pending};
 use super::pin::{Mark, Pin, encode_metadata};
 use super::rotate::RotationReason;
 use crate::record::{
     CommitError, CommitRequest, Defect, HeadOutcome, Offset, OffsetRange, PutOutcome, StoreError,
 };
 
-/// The commit that is under way.
-pub(super) struct Pending {
-    kind: Kind,
-    offset: Offset,
-    metadata: String,
-    sent: bool,
-    attempts: u32,
-    retry_at: Moment,
-    began: Moment,
-}
-
-enum Kind {
-    Begin { how: &'static str },
-    Pin,
-    End { with_pin: bool },
-    Adopt(Pin),
-}
-
-impl Kind {
-    const fn operation(&self) -> &'static str {
-        match self {
-            Self::Begin { .. } | Self::End { .. } => "commit",
-            Self::Pin | Self::Adopt(_) => "pin",
-        }
-    }
-}
-
-impl Pending {
-    fn new(kind: Kind, now: Moment, offset: Offset, metadata: String) -> Self {
-        Self { kind, offset, metadata, sent: false, attempts: 0, retry_at: now, began: now }
-    }
-
-    pub(super) fn begin(of: &Partition, now: Moment, from: Offset, how: &'static str) -> Self {
-        let mark = Mark { offset: from, leader_epoch: None, ..of.mark() };
-        Self::new(Kind::Begin { how }, now, from, encode_metadata(&mark, None))
-    }
-
-    /// When it is to be sent again.
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        (!self.sent).then_some(self.retry_at)
-    }
-}
-
 impl Partition {
     /// The mark of the committed offset.
-    fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Mark {
         Mark {
             offset: self.committed.unwrap_or(Offset(0)),
             topic_id: self.topic_id.clone(),

@@ -23,6 +23,7 @@ mod look;
 mod memory;
 mod metadata;
 mod partition;
+mod pending;
 mod pin;
 pub mod recover;
 mod resolve;
