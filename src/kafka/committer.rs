@@ -15,13 +15,14 @@ use rdkafka::types::RDKafkaRespErr as Code;
 use super::fence::Fence;
 use super::list::{Entry, PartitionList};
 use super::native::{self, Client, Queue};
+use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, Rounds};
 use crate::record::{CommitError, CommitRequest};
 
 /// Requests on their way to the committer.
 pub(super) type CommitJob = (Vec<CommitRequest>, CommitDone);
 
-/// How often the thread looks whether it shall end.
+/// How often the thread looks whether it shall end, and whether the client has lost its brokers.
 const TICK: Duration = Duration::from_millis(200);
 
 pub(super) struct Committer {
@@ -29,14 +30,16 @@ pub(super) struct Committer {
     pub(super) fence: Arc<Fence>,
     pub(super) jobs: Receiver<CommitJob>,
     pub(super) stopping: Arc<AtomicBool>,
+    pub(super) rebootstrap: Rebootstrap,
 }
 
 impl Committer {
     /// Runs until the edge is gone or stops.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let replies = Queue::new(&self.client);
         let mut rounds = Rounds::default();
         loop {
+            self.rebootstrap.look(&self.client);
             if rounds.is_empty() {
                 match self.jobs.recv_timeout(TICK) {
                     Ok((requests, done)) => rounds.push(requests, &done),
@@ -62,7 +65,11 @@ impl Committer {
 
     /// Sends the request and waits for its answer, however long that takes: an answer always
     /// comes, and until then the request may still be stored.
-    fn send(&self, replies: &Queue, requests: &[CommitRequest]) -> Result<Vec<Entry>, CommitError> {
+    fn send(
+        &mut self,
+        replies: &Queue,
+        requests: &[CommitRequest],
+    ) -> Result<Vec<Entry>, CommitError> {
         let mut list = PartitionList::new(requests.len());
         for request in requests {
             list.push(&request.partition, request.offset.0, request.metadata.as_bytes());
@@ -79,6 +86,7 @@ impl Committer {
         };
         native::check_code(sent).map_err(CommitError::Retry)?;
         loop {
+            self.rebootstrap.look(&self.client);
             match replies.poll(TICK) {
                 Some(event) if event.kind() == c::RD_KAFKA_EVENT_OFFSET_COMMIT => {
                     let entries = event.entries();

@@ -35,6 +35,7 @@ mod onlooker;
 pub mod produce;
 mod properties;
 mod range;
+mod rebootstrap;
 mod report;
 pub mod rounds;
 mod sample;
