@@ -16,13 +16,14 @@ use super::fence::Fence;
 use super::generation::Generations;
 use super::list::{Entry, PartitionList};
 use super::native::{self, Client, Queue};
+use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, Rounds};
 use crate::record::{CommitError, CommitRequest};
 
 /// Requests on their way to the committer.
 pub(super) type CommitJob = (Vec<CommitRequest>, CommitDone);
 
-/// How often the thread looks whether it shall end.
+/// How often the thread looks whether it shall end, and whether the client has lost its brokers.
 const TICK: Duration = Duration::from_millis(200);
 /// How often it looks whether the group thread heard of the new generation.
 const EARLY: Duration = Duration::from_millis(20);
@@ -33,14 +34,16 @@ pub(super) struct Committer {
     pub(super) generations: Generations,
     pub(super) jobs: Receiver<CommitJob>,
     pub(super) stopping: Arc<AtomicBool>,
+    pub(super) rebootstrap: Rebootstrap,
 }
 
 impl Committer {
     /// Runs until the edge is gone or stops.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let replies = Queue::new(&self.client);
         let mut rounds = Rounds::default();
         loop {
+            self.rebootstrap.look(&self.client);
             if rounds.is_empty() {
                 match self.jobs.recv_timeout(TICK) {
                     Ok((requests, done)) => rounds.push(requests, &done),
@@ -71,7 +74,11 @@ impl Committer {
 
     /// Sends the request and waits for its answer, however long that takes: an answer always
     /// comes, and until then the request may still be stored.
-    fn send(&self, replies: &Queue, requests: &[CommitRequest]) -> Result<Vec<Entry>, CommitError> {
+    fn send(
+        &mut self,
+        replies: &Queue,
+        requests: &[CommitRequest],
+    ) -> Result<Vec<Entry>, CommitError> {
         let mut list = PartitionList::new(requests.len());
         for request in requests {
             list.push(&request.partition, request.offset.0, request.metadata.as_bytes());
@@ -88,6 +95,7 @@ impl Committer {
         };
         native::check_code(sent).map_err(CommitError::Retry)?;
         loop {
+            self.rebootstrap.look(&self.client);
             match replies.poll(TICK) {
                 Some(event) if event.kind() == c::RD_KAFKA_EVENT_OFFSET_COMMIT => {
                     let entries = event.entries();

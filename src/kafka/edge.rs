@@ -17,6 +17,7 @@ use super::group::{Group, HardStop};
 use super::lane::LaneConsumer;
 use super::list::PartitionList;
 use super::native::{self, Client, Queue};
+use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, CommitOutcome};
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::{GroupProtocol, KafkaSettings};
@@ -100,6 +101,7 @@ impl KafkaEdge {
             generations: generations.clone(),
             jobs,
             stopping: Arc::clone(&stopping),
+            rebootstrap: Rebootstrap::new(&settings.bootstrap_servers)?,
         };
         spawn("kafka-commit", move || committer.run())?;
         let topics = settings.topics.clone();

@@ -36,6 +36,7 @@ mod onlooker;
 pub mod produce;
 mod properties;
 mod range;
+mod rebootstrap;
 mod report;
 pub mod rounds;
 mod sample;

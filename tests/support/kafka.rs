@@ -4,6 +4,7 @@ mod admin;
 mod config;
 mod produce;
 mod raw;
+mod zookeeper;
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,6 +45,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) struct Broker {
     version: Version,
     port: u16,
+    // The controller's, or ZooKeeper's.
+    second_port: u16,
     broker: Option<Process>,
     killed: Option<Instant>,
     zookeeper: Option<Process>,
@@ -74,12 +77,13 @@ impl Broker {
         let mut this = Self {
             version,
             port,
+            second_port: free_port(),
             broker: None,
             killed: None,
             zookeeper: None,
             dir: WorkDir::new("kafka"),
         };
-        let second_port = free_port();
+        let second_port = this.second_port;
         let settings = match version {
             Version::V4 => config::kraft(this.dir.path(), this.port, second_port),
             Version::V3 => config::zookeeper_broker(this.dir.path(), this.port, second_port),
@@ -148,14 +152,18 @@ impl Broker {
 
     /// Starts it on the data and the port that it had, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
+        let bootstrap = self.bootstrap();
+        self.launch(|| answers(&bootstrap));
+    }
+
+    fn launch(&mut self, ready: impl FnMut() -> bool) {
         assert!(self.broker.is_none(), "the broker runs already");
         self.outlive_zookeeper_session();
         let mut command = self.java("-Xmx640m", "kafka.Kafka");
         command.arg("server.properties");
         let log = self.dir.path().join("broker.log");
         let mut broker = Process::start("Kafka", command, &log);
-        let bootstrap = self.bootstrap();
-        broker.wait_ready(START_TIMEOUT, || answers(&bootstrap));
+        broker.wait_ready(START_TIMEOUT, ready);
         self.broker = Some(broker);
     }
 

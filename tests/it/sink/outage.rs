@@ -84,3 +84,39 @@ fn a_broker_of_kafka_4_that_dies_and_comes_back() {
 fn a_broker_of_kafka_3_that_dies_and_comes_back() {
     broker_away(Version::V3, "e2e-broker-away-3");
 }
+
+/// A broker of Kafka 3 that starts names no broker until a controller has told it who is there, and
+/// librdkafka believes that: it forgets all that it knew. Here there is no controller until the sink
+/// has noticed. librdkafka's own way back is a race that it mostly wins; here it has none.
+#[test]
+fn a_client_that_was_told_of_no_brokers_finds_them_again() {
+    let Some(minio) = Minio::shared() else { return };
+    let (mut broker, topic) = (Broker::start(Version::V3), "e2e-no-brokers");
+    broker.create_topic(topic, 4, &[]);
+    let config = Case::at(&broker, minio, topic, 4).config();
+    let config = config.set(&librdkafka("reconnect.backoff.max.ms"), 1000);
+    let config = busy(&config.set(&librdkafka("metadata.recovery.strategy"), "none"));
+    let bulk = Bulk { size: 300, ..Bulk::new(topic, 4, 6000) };
+    let first = broker.produce_many(&bulk);
+    let mut sink = Sink::run(&config);
+    sink.wait_for_metric("kafka_s3_sink_landed_records_total", 500.0, PATIENCE);
+    broker.kill();
+    wait_not_ready(&mut sink, "broker_reachable");
+    assert!(!sink.log().contains(LOST), "a broker that is away is not forgotten");
+    broker.start_without_controller();
+    sink.wait_for_log(LOST, PATIENCE);
+    // Reached again, it still names none for a while.
+    std::thread::sleep(Duration::from_secs(3));
+    broker.free_controller();
+    let second = broker.produce_many(&bulk.next());
+    let bucket = Bucket::of(minio, topic);
+    let case = Case { bucket, broker: &broker, topic: topic.into(), partitions: 4 };
+    case.wait_committed(&mut sink);
+    sink.wait_ready(PATIENCE);
+    sink.wait_for_log("the Kafka client knows its brokers again", PATIENCE);
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
+    case.assert_exact(&first.and(second));
+}
+
+const LOST: &str = "the bootstrap servers are asked again";
