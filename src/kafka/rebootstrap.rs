@@ -2,9 +2,9 @@
 //!
 //! A broker may answer that there are topics and no brokers, as one of Kafka 3 does between its
 //! start and the controller's first word. librdkafka 2.12 then drops every broker that it knows,
-//! those of `bootstrap.servers` included. It wants to begin anew with these, but the end of that
-//! very answer cancels what its broker threads have asked for by then, for good, and nothing is
-//! ever connected again (its issue 5301): no coordinator, and no reply to a commit in flight.
+//! those of `bootstrap.servers` included. It means to begin anew with these, and mostly does; but a
+//! Metadata answer may cancel that for good, and then nothing is ever connected again (its issue
+//! 5301): no coordinator, and no reply to a commit in flight.
 //!
 //! The committer's thread looks here at each of its turns; the group's may be blocked in a
 //! revoke. Clients of short-lived commands do without.
