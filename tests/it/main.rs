@@ -14,6 +14,7 @@ mod embedded_store;
 mod harness;
 mod house;
 mod kafka_edge;
+mod notebook;
 mod oracle;
 mod recover;
 mod s3_store;
