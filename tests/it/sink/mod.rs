@@ -4,6 +4,7 @@
 mod adopt;
 mod basics;
 mod crash;
+mod crawler;
 mod gaps;
 mod group;
 mod insists;
