@@ -170,9 +170,11 @@ fn brokers_answer(client: &Client) -> bool {
         if native::check_code(code).is_err() {
             return false;
         }
+        // One that has just started may know of none, itself included.
+        let any = (*metadata).broker_cnt > 0;
         c::rd_kafka_metadata_destroy(metadata);
+        any
     }
-    true
 }
 
 #[cfg(test)]
