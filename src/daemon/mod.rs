@@ -24,13 +24,16 @@ mod observe;
 mod resolver;
 mod run;
 mod shutdown;
+mod signals;
 mod start;
 mod tries;
 mod uploads;
 mod watch;
+mod world;
 
 pub use error::DaemonError;
 pub(crate) use goal::matcher;
 pub(crate) use landed::{any_landed, bucket_ends, each_name};
-pub use run::{Outcome, RunOptions, run};
+pub use run::{Outcome, run};
 pub(crate) use start::{probe_key, session};
+pub use world::RunOptions;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::elsewhere::Elsewhere;
@@ -14,24 +13,18 @@ use super::group::{Held, Listener};
 use super::inbox::{LaneHandle, Mail};
 use super::memory::Budget;
 use super::news::News;
-use super::shutdown::{Signals, shut_down};
+use super::shutdown::shut_down;
+use super::signals::Signals;
 use super::start::{self, Lanes};
+use super::world::{RunOptions, World};
 use crate::config::Settings;
 use crate::kafka::{EdgeOptions, FetchMemory, KafkaEdge, exit_now};
-use crate::s3::Store;
 use crate::telemetry::{Metrics, Status, Totals, http, systemd};
 
 /// How often the end of `--until-end` is looked for beside the news that tell of it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a member without Kafka partitions waits for some before it has reached its end.
 const EMPTY_FOR: Duration = Duration::from_secs(2);
-
-/// What a run was asked for on the command line.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RunOptions {
-    /// End once everything that was there at the start is in S3 and committed.
-    pub until_end: bool,
-}
 
 /// How a run ended, if nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +36,6 @@ pub enum Outcome {
     DeadlinePassed,
     /// `--until-end` landed all but the Kafka partitions that stopped.
     SomeStopped,
-}
-
-/// What lives as long as the run.
-pub(super) struct World {
-    pub(super) settings: Settings,
-    pub(super) runtime: Runtime,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) status: Arc<Status>,
-    pub(super) held: Held,
-    pub(super) stop: Arc<AtomicBool>,
-    began: Instant,
 }
 
 /// Runs the sink until a signal, the goal, or an error ends it.
@@ -262,6 +244,3 @@ fn finish(
     }
     Ok(if in_time { outcome } else { Outcome::DeadlinePassed })
 }
-
-/// The store and whether it honours conditional puts.
-pub(super) type OpenStore = (Store, bool);

@@ -17,11 +17,11 @@ use super::memory::{Budget, Pool, Watcher};
 use super::news::News;
 use super::observe::Observer;
 use super::resolver::Resolver;
-use super::run::{OpenStore, RunOptions, World};
-use super::shutdown::Signals;
+use super::signals::Signals;
 use super::tries::Tries;
 use super::uploads::Uploads;
 use super::watch::{ClusterWatch, LogEnds, watch_memory};
+use super::world::{RunOptions, World, unless_signalled};
 use crate::kafka::{KafkaEdge, KafkaError, LaneConsumer, knows_group_protocol, reach};
 use crate::pipeline::{Sink, SinkSettings, short_hash};
 use crate::record::{StoreError, StoreErrorClass};
@@ -32,6 +32,9 @@ use crate::telemetry::Condition;
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a fenced member waits for the rebalance callback, beyond any session timeout in use.
 const FENCED_DEADLINE: Duration = Duration::from_secs(90);
+
+/// The store and whether it honours conditional puts.
+pub(super) type OpenStore = (Store, bool);
 
 /// Connects and probes. `None` if a signal came first.
 pub(super) fn open_store(
@@ -78,23 +81,6 @@ fn is_honoured(found: &ConditionalPut) -> bool {
         );
     }
     honoured
-}
-
-/// Waits for an answer; `None` if a signal came first.
-pub(super) fn unless_signalled<T>(
-    world: &World,
-    signals: &mut Signals,
-    answer: impl Future<Output = T>,
-) -> Option<T> {
-    world.runtime.block_on(async {
-        tokio::select! {
-            answer = answer => Some(answer),
-            name = signals.next() => {
-                tracing::info!(signal = name, "stopping; nothing was begun");
-                None
-            }
-        }
-    })
 }
 
 /// Waits for brokers that know the group protocol; false if a signal came first. To the client

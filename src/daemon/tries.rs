@@ -4,9 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::error::DaemonError;
-use super::run::{RunOptions, World};
-use super::shutdown::Signals;
-use super::start::unless_signalled;
+use super::signals::Signals;
+use super::world::{RunOptions, World, unless_signalled};
 
 /// Between tries.
 const RETRY_EVERY: Duration = Duration::from_secs(3);

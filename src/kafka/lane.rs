@@ -24,8 +24,8 @@ use super::gate::{LaneShared, LaneWaker};
 use super::list::PartitionList;
 use super::message::{Kind, Message};
 use super::native::{self, Client, millis};
-use super::slot::{Slot, SlotState};
-use crate::record::{Epoch, Offset, Record, TopicPartition};
+use super::slot::{FetchEvent, Slot, SlotState};
+use crate::record::{Epoch, Offset, TopicPartition};
 
 /// How many messages one poll may bring.
 const BATCH: usize = 512;
@@ -36,62 +36,6 @@ const BATCH_BYTES: usize = 1 << 20;
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How soon a start that was too early (a commit in flight delays assignments) is tried again.
 const START_RETRY: Duration = Duration::from_millis(10);
-
-/// What a poll brings, lent for the time of the call.
-pub enum FetchEvent<'a> {
-    /// A record, at or past the next offset; offsets may have gaps.
-    Record {
-        /// Its Kafka partition.
-        partition: &'a TopicPartition,
-        /// The assignment that was started.
-        epoch: Epoch,
-        /// The record.
-        record: Record<'a>,
-    },
-    /// Everything readable below `offset` has been delivered. It may come again.
-    Eof {
-        /// Its Kafka partition.
-        partition: &'a TopicPartition,
-        /// The assignment that was started.
-        epoch: Epoch,
-        /// The next offset there will be.
-        offset: Offset,
-    },
-    /// The position is not in the log. Nothing more comes until `start`.
-    OutOfRange {
-        /// Its Kafka partition.
-        partition: &'a TopicPartition,
-        /// The assignment that was started.
-        epoch: Epoch,
-        /// The position that is not there.
-        offset: Offset,
-        /// What the broker said.
-        message: String,
-    },
-    /// The log was cut below the position (an unclean election). Nothing more until `start`.
-    Truncated {
-        /// Its Kafka partition.
-        partition: &'a TopicPartition,
-        /// The assignment that was started.
-        epoch: Epoch,
-        /// The position that is no more.
-        offset: Offset,
-        /// What the broker said.
-        message: String,
-    },
-    /// Any other failure to fetch.
-    Error {
-        /// Its Kafka partition.
-        partition: &'a TopicPartition,
-        /// The assignment that was started.
-        epoch: Epoch,
-        /// What the client or the broker said, with the name of the error.
-        message: String,
-        /// Whether nothing more comes until `start` (corrupt data); otherwise the client tries
-        /// on by itself.
-        stopped: bool,
-    },
-}
 
 /// Why a Kafka partition was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -49,12 +49,13 @@ pub use error::KafkaError;
 pub use facts::{Answers, LogBounds, all};
 pub use gate::LaneWaker;
 pub use group::HardStop;
-pub use lane::{FetchEvent, LaneConsumer, StaleEpoch};
+pub use lane::{LaneConsumer, StaleEpoch};
 pub use onlooker::{Onlooker, knows_group_protocol, reach};
 pub use properties::{Refusal, refused as refused_properties};
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};
+pub use slot::FetchEvent;
 
 use crate::record::{Epoch, TopicPartition};
 

@@ -1,8 +1,63 @@
 //! One started Kafka partition of a lane: what is delivered of it, and what is not.
 
-use super::lane::FetchEvent;
 use super::message::{Fault, Kind, Message};
-use crate::record::{Epoch, Offset, TopicPartition};
+use crate::record::{Epoch, Offset, Record, TopicPartition};
+
+/// What a poll brings, lent for the time of the call.
+pub enum FetchEvent<'a> {
+    /// A record, at or past the next offset; offsets may have gaps.
+    Record {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The record.
+        record: Record<'a>,
+    },
+    /// Everything readable below `offset` has been delivered. It may come again.
+    Eof {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The next offset there will be.
+        offset: Offset,
+    },
+    /// The position is not in the log. Nothing more comes until `start`.
+    OutOfRange {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The position that is not there.
+        offset: Offset,
+        /// What the broker said.
+        message: String,
+    },
+    /// The log was cut below the position (an unclean election). Nothing more until `start`.
+    Truncated {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// The position that is no more.
+        offset: Offset,
+        /// What the broker said.
+        message: String,
+    },
+    /// Any other failure to fetch.
+    Error {
+        /// Its Kafka partition.
+        partition: &'a TopicPartition,
+        /// The assignment that was started.
+        epoch: Epoch,
+        /// What the client or the broker said, with the name of the error.
+        message: String,
+        /// Whether nothing more comes until `start` (corrupt data); otherwise the client tries
+        /// on by itself.
+        stopped: bool,
+    },
+}
 
 pub(super) struct Slot {
     pub(super) partition: TopicPartition,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::action::Moment;
+use super::moment::Moment;
 
 /// The shape of one kind of waiting.
 #[derive(Clone, Copy)]

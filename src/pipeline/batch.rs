@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::action::Moment;
 use super::encode::{Encoder, state_bytes};
 use super::key::{content_type, dead_letter_key, object_key};
 use super::layout::short_hash;
 use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, object_metadata};
+use super::moment::Moment;
 use super::rotate::{Fill, RotationReason};
 use crate::record::{
     Body, Defect, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,

@@ -12,10 +12,11 @@
 //! | `Waiting` | the next try |
 //! | `Done` | nothing |
 
-use super::action::{Action, Event, Fault, Moment, StopReason, Ticket};
+use super::action::{Action, Event, Fault, StopReason, Ticket};
 use super::backoff::{Backoff, CONFLICT, STORE};
 use super::batch::{SealedBatch, SealedObject};
 use super::metadata::{Verdict, judge};
+use super::moment::Moment;
 use super::pin::Pin;
 use super::stops;
 use crate::record::{

@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::action::{Event, Moment, StopReason};
+use super::action::{Event, StopReason};
 use super::batch::{OpenBatch, Seal, Target};
 use super::decode::{InvalidReason, decode, has_envelope_member};
 use super::layout::layout_hash;
 use super::line::{write_dead_letter, write_line};
 use super::memory::Turn;
+use super::moment::Moment;
 use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIENCE};
 use super::pin::Pin;
 use super::rotate::{RotationReason, due_by_age, full};

@@ -10,10 +10,11 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Event, Moment, StopReason};
+use super::action::{Action, Event, StopReason};
 use super::backoff;
 use super::batch::SealedBatch;
 use super::flight::{Flight, Progress};
+use super::moment::Moment;
 use super::partition::{After, Context, Partition, Phase};
 use super::pending::{Kind, Pending};
 use super::pin::{Mark, Pin, encode_metadata};

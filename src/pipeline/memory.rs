@@ -3,8 +3,8 @@
 //! The daemon adds the lanes up and asks. Open batches can be ended early. A replay cannot: its
 //! end is pinned. So where only replays are left, one reads on and the others begin again later.
 
-use super::action::Moment;
 use super::batch::{OpenBatch, SealedBatch};
+use super::moment::Moment;
 use super::partition::{Context, Partition};
 use super::rotate::RotationReason;
 use super::sink::Sink;

@@ -22,6 +22,7 @@ mod line;
 mod look;
 mod memory;
 mod metadata;
+mod moment;
 mod partition;
 mod pending;
 mod pin;
@@ -35,7 +36,7 @@ mod stops;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Event, Fault, Moment, StopReason, Ticket};
+pub use action::{Action, Event, Fault, StopReason, Ticket};
 pub use decode::InvalidReason;
 pub use encode::state_bytes;
 pub use key::{dead_letter_key, dead_letter_root, name_prefix, object_key, topic_prefix};
@@ -43,6 +44,7 @@ pub use layout::{layout_hash, short_hash};
 pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes};
 pub use memory::MemoryUse;
 pub use metadata::{BatchFacts, FirstRecord, ObjectFacts};
+pub use moment::Moment;
 pub use pin::{Mark, Metadata, Pin, decode_metadata, encode_metadata};
 pub use resolve::{is_blind, is_ours, saw_enough, wants_end};
 pub use rotate::RotationReason;

@@ -10,11 +10,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Action, Event, Fault, Moment, StopReason};
+use super::action::{Action, Event, Fault, StopReason};
 use super::backoff;
 use super::batch::{OpenBatch, SealedBatch};
 use super::flight::Flight;
 use super::memory::Turn;
+use super::moment::Moment;
 use super::pending::Pending;
 use super::pin::{Mark, Pin};
 use super::resolve::{self, Lost, Plan};

@@ -1,7 +1,7 @@
 //! The commit of one Kafka partition that is under way: made and sent by `ledger`, and by
 //! `partition` where a Kafka partition begins.
 
-use super::action::Moment;
+use super::moment::Moment;
 use super::partition::Partition;
 use super::pin::{Mark, Pin, encode_metadata};
 use crate::record::Offset;

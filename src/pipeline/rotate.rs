@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::action::Moment;
+use super::moment::Moment;
 use crate::record::{RotationPolicy, TopicPartition};
 
 /// Why a batch ended.

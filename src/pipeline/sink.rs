@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Action, Moment, Ticket};
+use super::action::{Action, Ticket};
 use super::layout::layout_hash;
+use super::moment::Moment;
 use super::partition::{Context, Partition};
 use super::resolve::Policies;
 use super::snapshot::{Counters, PartitionSnapshot};

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{Moment, StopReason};
+use super::action::StopReason;
 use super::decode::InvalidReason;
+use super::moment::Moment;
 use super::partition::{Partition, Phase};
 use crate::record::{Epoch, Offset, TimestampMs, TopicPartition};
 

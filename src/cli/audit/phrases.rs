@@ -1,11 +1,13 @@
 //! What the findings of a report are called.
 
 use super::super::words;
-use super::text::SHOWN;
 use crate::pipeline::audit::{
     CoveredReport, Gap, GapKind, GroupReport, Incomplete, IncompleteReport,
 };
 use crate::record::OffsetRange;
+
+/// As many examples are shown of each finding.
+pub(super) const SHOWN: usize = 10;
 
 /// Offsets between batches at which nothing is wanted; nothing where there are none.
 pub(super) fn quiet_text(covered: &[CoveredReport]) -> Option<String> {

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::super::{terminal, words};
-use super::phrases::{by_kind, covered_text, gap_text, group_text, incomplete_text, quiet_text};
+use super::phrases::{
+    SHOWN, by_kind, covered_text, gap_text, group_text, incomplete_text, quiet_text,
+};
 use super::report::{AuditReport, Mode, TopicReport};
 use crate::pipeline::audit::{Examples, Flaw, GapKind, Health, Incomplete, PartitionReport};
 
-/// As many examples are shown of each finding.
-pub(super) const SHOWN: usize = 10;
 /// Of more Kafka partitions only those that are not well have a row.
 const MANY: usize = 200;
 
