@@ -1,7 +1,6 @@
 //! What stands under `deploy/`: judged by the tools that its users would trust, and deployed on
 //! stand-ins for AWS, with every resource read back.
 
-mod cloud;
 mod instances;
 mod lake;
 mod rights;
@@ -27,7 +26,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cloudformation")
 }
 
-fn template() -> String {
+pub(crate) fn template() -> String {
     std::fs::read_to_string(folder().join("pipeline.yaml")).expect("the template")
 }
 

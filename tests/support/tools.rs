@@ -46,8 +46,15 @@ pub(crate) fn servers_are_here() -> bool {
 
 fn look_for_servers() -> Vec<String> {
     let tools = dir();
-    let parts =
-        ["kafka-4.2.0/libs", "kafka-3.9.1/libs", "bin/minio", "venv", "venv-aws", "venv-checkov"];
+    let parts = [
+        "kafka-4.2.0/libs",
+        "kafka-3.9.1/libs",
+        "bin/minio",
+        "trino-476/plugin/hive",
+        "venv",
+        "venv-aws",
+        "venv-checkov",
+    ];
     let mut missing: Vec<String> = parts
         .into_iter()
         .filter(|part| !tools.join(part).exists())
