@@ -3,6 +3,7 @@
 
 mod forms;
 mod lake;
+mod queries;
 mod reading;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

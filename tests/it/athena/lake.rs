@@ -174,7 +174,7 @@ fn name(id: i64) -> String {
     format!("größe € 😀 \u{2028}\u{85} \"{id}\" \\ \r\n\t")
 }
 
-fn at(timestamp_ms: i64, format: &str) -> String {
+pub(super) fn at(timestamp_ms: i64, format: &str) -> String {
     let at = jiff::Timestamp::from_millisecond(timestamp_ms).expect("a time");
     at.strftime(format).to_string()
 }
