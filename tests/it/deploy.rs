@@ -94,6 +94,19 @@ fn the_template_carries_the_user_data_script() {
 }
 
 #[test]
+fn the_template_carries_the_queries() {
+    let text = template();
+    for name in ["count_by_hour", "volume_by_kafka_partition", "small_objects"] {
+        let file = folder().with_file_name(format!("athena/{name}.sql"));
+        let query = std::fs::read_to_string(&file).expect("a query");
+        let query = query.replace("FROM orders\n", "FROM \"${DatabaseName}\".\"${Table}\"\n");
+        let lines = query.lines().map(|line| format!("          {line}\n"));
+        // Not there: put the file's lines, with that table, under a QueryString.
+        assert!(text.contains(&lines.collect::<String>()), "{name}");
+    }
+}
+
+#[test]
 fn the_user_data_writes_a_configuration_that_the_sink_takes() {
     let dir = crate::support::workdir::WorkDir::new("user-data");
     let inputs = dir.path().join("stack.env");
