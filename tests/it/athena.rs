@@ -1,5 +1,5 @@
 //! What the sink wrote is read through exactly what `ddl` prints: a stand-in for AWS takes the text
-//! as Athena and Glue do, and a real Trino, which Athena is made of, reads the table.
+//! as Athena and Glue do, and a real Trino, of which Athena's engine comes, reads the table.
 
 mod forms;
 mod lake;

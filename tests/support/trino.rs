@@ -1,4 +1,4 @@
-//! A real Trino, the engine that Athena is made of: it finds tables in the Glue of a stand-in for AWS
+//! A real Trino, of which Athena's engine comes: it finds tables in the Glue of a stand-in for AWS
 //! and their objects in MinIO, projects the Hive partitions itself, and is asked over HTTP.
 
 use std::path::Path;

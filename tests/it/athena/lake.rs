@@ -22,6 +22,8 @@ pub(super) const TOPICS: [&str; 3] = ["athena.gzip", "athena-zstd", "athena_plai
 pub(super) const ODD: &str = "athena-odd";
 /// A topic of the events that `produce` makes.
 pub(super) const ORDERS: &str = "orders";
+/// A topic that the sink does not read.
+pub(super) const UNREAD: &str = "athena-unread";
 pub(super) const ORDERS_COUNT: u64 = 2_000;
 
 const RECORDS: i64 = 360;
@@ -83,6 +85,8 @@ impl Lake {
             r#"{"dT":"d","user Id":4,"any":true,"casE":4,"deep":null}"#,
         ];
         broker.produce_raw(ODD, &odd.map(RawRecord::of));
+        broker.create_topic(UNREAD, 1, &[]);
+        broker.produce_raw(UNREAD, &[RawRecord::of("{\"a\":1}")]);
         let server = broker.bootstrap();
         let count = ORDERS_COUNT.to_string();
         let said = command(&["produce", "--bootstrap-servers", &server, "--topic", ORDERS])
@@ -157,7 +161,10 @@ impl Lake {
         let dir = WorkDir::new("ddl");
         let file = dir.path().join("sink.toml");
         std::fs::write(&file, self.config.text()).expect("a configuration file");
-        let mut command = command(&["ddl", "--topic", topic, "--since", &self.day(0)]);
+        let mut command = command(&["ddl", "--topic", topic]);
+        if !args.contains(&"--since") {
+            command.args(["--since", &self.day(0)]);
+        }
         let said = command.args(args).arg("--config").arg(&file).envs(self.config.environment());
         let said = said.output().expect("it starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lake::{Lake, ODD, TOPICS};
+use super::lake::{Lake, ODD, TOPICS, UNREAD};
 
 /// What `ddl` prints, and the one who fails where OpenX gives what it can.
 const SERDES: [(&str, &str); 2] = [
@@ -61,6 +61,19 @@ fn odd_records_lose_nothing_with_open_x() {
         [null, "true", 4, null, "d", null, 4],
     ]);
     assert_rows(&lake.athena.trino.rows("odd", &query), &wanted);
+}
+
+#[test]
+fn the_bucket_tells_its_first_day() {
+    let Some(lake) = Lake::shared() else { return };
+    let since = |topic: &str| lake.ddl(topic, &["--since", "bucket"]);
+    let first = format!("'projection.dt.range' = '{},NOW+1DAYS'", lake.day(0));
+    let (text, warnings) = since(TOPICS[0]);
+    assert!(text.contains(&first), "{text}");
+    assert!(!warnings.contains("no day of the topic"), "{warnings}");
+    let (text, warnings) = since(UNREAD);
+    assert!(text.contains("'NOW-1YEARS,NOW+1DAYS'"), "{text}");
+    assert!(warnings.contains("no day of the topic yet"), "{warnings}");
 }
 
 #[test]
