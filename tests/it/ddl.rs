@@ -30,8 +30,8 @@ fn the_columns_come_from_the_records() {
         "CREATE EXTERNAL TABLE IF NOT EXISTS `lake`.`ddl_orders` (",
         "`amount` double,",
         "`dt_field` string,",
-        "`user` struct<id:bigint>,",
-        "`_kafka` struct<topic:string,partition:int,offset:bigint",
+        "`user` struct<`id`:bigint>,",
+        "`_kafka` struct<`topic`:string,`partition`:int,`offset`:bigint",
         "'mapping.dt_field' = 'dt'",
         "LOCATION 's3://nobodys/raw/ddl-orders/'",
         "`ddl_orders_unusable_time`",
@@ -43,4 +43,7 @@ fn the_columns_come_from_the_records() {
     assert!(code == 0 && text.contains("\"Type\": \"AWS::Glue::Table\""), "{text}");
     let (code, text) = printed(&config, &["--topic", "ddl-nothing"]);
     assert!(code == 2 && text.contains("ddl-nothing"), "{text}");
+    let by_field = config.set("layout.partition_by", vec!["a=field:amount".to_owned()]);
+    let (code, text) = printed(&by_field, &["--topic", topic, "--since", "bucket"]);
+    assert!(code == 2 && text.contains("write the day"), "{text}");
 }

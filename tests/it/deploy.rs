@@ -1,7 +1,6 @@
 //! What stands under `deploy/`: judged by the tools that its users would trust, and deployed on
 //! stand-ins for AWS, with every resource read back.
 
-mod cloud;
 mod instances;
 mod lake;
 mod rights;
@@ -27,7 +26,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cloudformation")
 }
 
-fn template() -> String {
+pub(crate) fn template() -> String {
     std::fs::read_to_string(folder().join("pipeline.yaml")).expect("the template")
 }
 
@@ -92,6 +91,19 @@ fn the_template_carries_the_user_data_script() {
         carried.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).collect();
     // Not equal: put the script's lines, without comments and blank ones, under UserData.Script.Text.
     assert_eq!(carried, script);
+}
+
+#[test]
+fn the_template_carries_the_queries() {
+    let text = template();
+    for name in ["count_by_hour", "volume_by_kafka_partition", "small_objects"] {
+        let file = folder().with_file_name(format!("athena/{name}.sql"));
+        let query = std::fs::read_to_string(&file).expect("a query");
+        let query = query.replace("FROM orders\n", "FROM \"${DatabaseName}\".\"${Table}\"\n");
+        let lines = query.lines().map(|line| format!("          {line}\n"));
+        // Not there: put the file's lines, with that table, under a QueryString.
+        assert!(text.contains(&lines.collect::<String>()), "{name}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod athena;
 mod audit;
 mod check;
 mod ddl;

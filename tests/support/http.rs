@@ -13,10 +13,26 @@ pub(crate) fn logged_address(log: &str) -> Option<String> {
 
 /// One GET on a connection of its own.
 pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    request(address, &format!("GET {path}"), &[], "")
+}
+
+/// One request on a connection of its own: `METHOD PATH`, headers, body.
+pub(crate) fn request(
+    address: &str,
+    what: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
+    let mut request = format!("{what} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

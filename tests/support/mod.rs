@@ -3,16 +3,18 @@
 //! `tools` knows where the servers are installed and whether tests may run without them,
 //! `process` starts and ends children, `workdir` has their folders and ports, `kafka` and `minio`
 //! are the servers, `sink` the daemon under test, `bucket` reads back what it wrote and compares
-//! it with what was produced.
+//! it with what was produced, `cloud` stands in for AWS and `trino` for Athena's engine.
 
 // Each test binary that includes the harness uses a part of it.
 #![allow(dead_code, unused_imports, reason = "shared by test binaries that use different parts")]
 
 pub(crate) mod bucket;
+pub(crate) mod cloud;
 pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod minio;
 pub(crate) mod process;
 pub(crate) mod sink;
 pub(crate) mod tools;
+pub(crate) mod trino;
 pub(crate) mod workdir;

@@ -50,6 +50,7 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "trino-476/plugin/hive",
         "venv",
         "venv-aws",
         "venv-checkov",

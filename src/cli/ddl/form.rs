@@ -15,7 +15,7 @@ const OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat
 pub(super) fn athena(table: &Table, database: Option<&str>) -> String {
     let database = database.map(|name| format!("`{name}`.")).unwrap_or_default();
     let columns: Vec<_> =
-        table.columns.iter().map(|it| format!("  `{}` {}", it.name, it.hive)).collect();
+        table.columns.iter().map(|it| format!("  `{}` {}", it.name, escaped(&it.hive))).collect();
     let mut text = format!(
         "CREATE EXTERNAL TABLE IF NOT EXISTS {database}`{}` (\n{}\n)\nCOMMENT {}\n",
         table.name,
@@ -34,6 +34,19 @@ pub(super) fn athena(table: &Table, database: Option<&str>) -> String {
     let _ = writeln!(text, "LOCATION {}", quoted(&table.location));
     let _ = writeln!(text, "TBLPROPERTIES ({});", properties(&table.parameters));
     text
+}
+
+/// The type with its members in backticks, for `timestamp` and many others are reserved words.
+/// Glue's API wants them bare.
+fn escaped(hive: &str) -> String {
+    let mut parts: Vec<_> = hive.split(':').map(str::to_owned).collect();
+    let last = parts.len() - 1;
+    for part in &mut parts[..last] {
+        let name = part.rfind(['<', ',']).map_or(0, |at| at + 1);
+        part.insert(name, '`');
+        part.push('`');
+    }
+    parts.join(":")
 }
 
 fn properties(of: &BTreeMap<String, String>) -> String {
@@ -137,6 +150,14 @@ TBLPROPERTIES (
 );
 ";
         assert_eq!(athena(&table(), Some("lake")), wanted);
+    }
+
+    #[test]
+    fn members_are_escaped_for_athena_alone() {
+        let hive = "struct<timestamp:bigint,of:array<struct<end:string>>>";
+        let wanted = "struct<`timestamp`:bigint,`of`:array<struct<`end`:string>>>";
+        assert_eq!(escaped(hive), wanted);
+        assert_eq!(escaped("array<string>"), "array<string>");
     }
 
     #[test]

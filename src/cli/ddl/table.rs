@@ -11,7 +11,7 @@ const ENVELOPE: &str = "struct<topic:string,partition:int,offset:bigint,timestam
                         key_base64:string,headers:array<struct<key:string,value:string,\
                         value_base64:string>>>";
 /// Where records without a usable timestamp stand.
-const NO_DAY: &str = "1970-01-01";
+pub(super) const NO_DAY: &str = "1970-01-01";
 const NO_HOUR: &str = "00";
 
 /// A table, as all forms write it.

@@ -5,9 +5,9 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::cloud::Cloud;
 use super::template;
 use crate::needs_servers;
+use crate::support::cloud::Cloud;
 
 struct Machine {
     shape: Value,

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::cloud::{Cloud, owner};
 use super::{BUCKET, LAKE, template, with, without_instances};
 use crate::needs_servers;
+use crate::support::cloud::{Cloud, owner};
 
 fn named(name: &str) -> Value {
     json!({"Name": name})

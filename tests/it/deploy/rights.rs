@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cloud::{Cloud, Keys, TEMPLATES, output};
 use super::{BUCKET, LAKE, template, with};
 use crate::needs_servers;
+use crate::support::cloud::{Cloud, Keys, TEMPLATES, output};
 use crate::support::kafka::{Broker, Bulk};
 use crate::support::sink::{Sink, SinkConfig};
 

@@ -1,9 +1,9 @@
 //! Parameters that contradict each other, or that no pattern lets through, are refused before
 //! anything is made. ministack evaluates the template's Rules.
 
-use super::cloud::Cloud;
 use super::{LAKE, with, without_instances};
 use crate::needs_servers;
+use crate::support::cloud::Cloud;
 
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/12345678-1234-1234-1234-123456789012";
 

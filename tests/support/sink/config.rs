@@ -61,7 +61,7 @@ impl SinkConfig {
         self.text.clone().unwrap_or_else(|| self.table.to_string())
     }
 
-    pub(super) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
         self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

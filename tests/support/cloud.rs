@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::process::{self, Process};
-use crate::support::workdir::{WorkDir, free_port};
-use crate::support::{http, tools};
+use super::process::{self, Process};
+use super::workdir::{WorkDir, free_port};
+use super::{http, tools};
 
 /// Where templates are put, to be deployed from.
-pub(super) const TEMPLATES: &str = "templates";
+pub(crate) const TEMPLATES: &str = "templates";
 
 /// An access key, its secret, and the token of a session.
-pub(super) type Keys = [Option<String>; 3];
+pub(crate) type Keys = [Option<String>; 3];
 
 /// What AWS refused: code and message.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) code: String,
-    pub(super) message: String,
+pub(crate) struct Refused {
+    pub(crate) code: String,
+    pub(crate) message: String,
 }
 
 /// One stand-in, and the process that calls it.
-pub(super) struct Cloud {
-    pub(super) endpoint: String,
+pub(crate) struct Cloud {
+    pub(crate) endpoint: String,
     wants_url: bool,
     caller: Child,
     calls: ChildStdin,
@@ -39,17 +39,17 @@ pub(super) struct Cloud {
 }
 
 /// The account's owner, to whom the stand-ins allow everything.
-pub(super) fn owner() -> Keys {
+pub(crate) fn owner() -> Keys {
     [Some("test".to_owned()), Some("test".to_owned()), None]
 }
 
-pub(super) fn program(name: &str) -> std::path::PathBuf {
+pub(crate) fn program(name: &str) -> std::path::PathBuf {
     tools::dir().join("venv-aws/bin").join(name)
 }
 
 impl Cloud {
     /// With IAM enforced, but for the root keys.
-    pub(super) fn ministack() -> Self {
+    pub(crate) fn ministack() -> Self {
         let port = free_port();
         let mut command = Command::new(program("ministack"));
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
@@ -57,7 +57,7 @@ impl Cloud {
         Self::start("ministack", command, port, "/_ministack/health")
     }
 
-    pub(super) fn moto() -> Self {
+    pub(crate) fn moto() -> Self {
         let port = free_port();
         let mut command = Command::new(program("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -84,7 +84,7 @@ impl Cloud {
     }
 
     /// A call with these keys.
-    pub(super) fn call_as(
+    pub(crate) fn call_as(
         &mut self,
         keys: &Keys,
         service: &str,
@@ -105,7 +105,7 @@ impl Cloud {
 
     /// A call as the account's owner, which must succeed.
     #[track_caller]
-    pub(super) fn call(&mut self, service: &str, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, service: &str, method: &str, params: Value) -> Value {
         match self.call_as(&owner(), service, method, params) {
             Ok(answer) => answer,
             Err(refused) => panic!("{service} {method}: {refused:?}"),
@@ -113,7 +113,7 @@ impl Cloud {
     }
 
     /// Makes a stack of this template, and waits for it.
-    pub(super) fn deploy(
+    pub(crate) fn deploy(
         &mut self,
         name: &str,
         template: &str,
@@ -149,12 +149,12 @@ impl Cloud {
     }
 
     /// Keys of a session in this role, taken by the account's owner.
-    pub(super) fn assume(&mut self, role: &str) -> Keys {
+    pub(crate) fn assume(&mut self, role: &str) -> Keys {
         self.assume_as(&owner(), role)
     }
 
     /// Keys of a session in this role.
-    pub(super) fn assume_as(&mut self, who: &Keys, role: &str) -> Keys {
+    pub(crate) fn assume_as(&mut self, who: &Keys, role: &str) -> Keys {
         let params = json!({"RoleArn": role, "RoleSessionName": "test"});
         let answer = self.call_as(who, "sts", "assume_role", params).expect("a session");
         ["AccessKeyId", "SecretAccessKey", "SessionToken"]
@@ -171,7 +171,7 @@ impl Drop for Cloud {
 
 /// What a stack puts out under this name.
 #[track_caller]
-pub(super) fn output(stack: &Value, name: &str) -> String {
+pub(crate) fn output(stack: &Value, name: &str) -> String {
     let outputs = stack["Outputs"].as_array().expect("outputs");
     let output = outputs.iter().find(|output| output["OutputKey"] == name);
     let value = output.and_then(|output| output["OutputValue"].as_str());
