@@ -40,6 +40,7 @@ mod report;
 pub mod rounds;
 mod sample;
 mod slot;
+mod topics;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub use properties::{Refusal, refused as refused_properties};
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};
+pub use topics::{TopicAdmin, TopicChange, TopicState};
 
 use crate::record::{Epoch, TopicPartition};
 

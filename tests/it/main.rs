@@ -17,3 +17,4 @@ mod oracle;
 mod recover;
 mod s3_store;
 mod sink;
+mod topics;
