@@ -11,7 +11,7 @@
 set -euo pipefail
 
 readonly RUST_VERSION=1.95.0            # where there is none; a newer clippy finds new things
-readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
+readonly KAFKA_VERSIONS="4.2.0 4.1.1 3.9.1" # 3.9 is the last line with ZooKeeper; 4.1 is upgraded
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
 readonly SHELLCHECK_VERSION=0.11.0.1
@@ -202,6 +202,21 @@ setup_python() {
   echo "$packages" >"$stamp"
 }
 
+# The root of a small machine that tests boot (systemd-nspawn), to run what deploy/ installs. Debian
+# alone: elsewhere those tests are left out. Nothing is ever written to it.
+setup_machine() {
+  local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates
+  [ "$(family)" = debian ] || return 0
+  if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
+    install_packages "systemd-container mmdebstrap gpg" ""
+  fi
+  [ -e "$tools/machine/usr/bin/java" ] && return
+  say "making the root of a small machine"
+  as_root rm -rf "$tools/machine.partial" "$tools/machine"
+  as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2
+  as_root mv "$tools/machine.partial" "$tools/machine"
+}
+
 case ${1:-} in
   build)
     setup_compiler
@@ -215,6 +230,7 @@ case ${1:-} in
     setup_kafka
     setup_minio
     setup_python
+    setup_machine
     ;;
   *) die "usage: tests/setup.sh build|test" ;;
 esac

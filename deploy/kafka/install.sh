@@ -34,14 +34,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() { printf 'install: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() { [ -x "$(command -v "$1")" ]; }
 
 usage() { die "usage: install.sh VERSION kraft|zookeeper DATA-DIR [OPTION...]; the head of this file lists the options"; }
 
 # --- what is wanted ---
 
 parse() {
-  [ $# -ge 3 ] || usage
+  [ $# -ge 3 ] && [[ $1$2$3 != *--* ]] || usage
   version=$1 mode=$2 data=${3%/}
   listen="" peers="" node_id=1 port=9092 controller_port=9093 zookeeper_port=2181
   mirror="" keys="" start=yes config_only=""

@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod ddl;
 mod demo;
+mod deploy_kafka;
 mod embedded_store;
 mod harness;
 mod house;

@@ -3,7 +3,7 @@
 //! `tools` knows where the servers are installed and whether tests may run without them,
 //! `process` starts and ends children, `workdir` has their folders and ports, `kafka` and `minio`
 //! are the servers, `sink` the daemon under test, `bucket` reads back what it wrote and compares
-//! it with what was produced.
+//! it with what was produced. `machine` boots a small one, for what `deploy/` installs.
 
 // Each test binary that includes the harness uses a part of it.
 #![allow(dead_code, unused_imports, reason = "shared by test binaries that use different parts")]
@@ -11,6 +11,7 @@
 pub(crate) mod bucket;
 pub(crate) mod http;
 pub(crate) mod kafka;
+pub(crate) mod machine;
 pub(crate) mod minio;
 pub(crate) mod process;
 pub(crate) mod sink;

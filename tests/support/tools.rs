@@ -44,6 +44,21 @@ pub(crate) fn servers_are_here() -> bool {
     false
 }
 
+/// Whether a small machine can be booted; where not, it is said as of the servers. It takes root, and
+/// Debian, whose packages the machine is made of.
+pub(crate) fn machine_is_here() -> bool {
+    let here = servers_are_here() && dir().join("machine/usr/bin/java").exists();
+    // SAFETY: geteuid cannot fail and touches no memory.
+    if here && unsafe { libc::geteuid() } == 0 {
+        return true;
+    }
+    let all = std::env::var("KAFKA_S3_SINK_TESTS").is_ok_and(|tests| tests == "all");
+    let debian = Path::new("/etc/debian_version").exists();
+    assert!(!(all && debian), "no machine to boot: run tests/setup.sh test, and the tests as root");
+    leave_out("needs a machine to boot (tests/setup.sh test, as root on Debian)");
+    false
+}
+
 fn look_for_servers() -> Vec<String> {
     let tools = dir();
     let mut missing: Vec<String> = ["kafka-4.2.0/libs", "kafka-3.9.1/libs", "bin/minio", "venv"]
