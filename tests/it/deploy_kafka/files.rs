@@ -116,7 +116,7 @@ fn wishes_that_make_no_sense_are_told() {
         (vec!["3.9.1", "kraft", "/data"], "take zookeeper with 3.9.x"),
         (vec!["4.2.0", "both", "/data"], "the mode is kraft or zookeeper"),
         (vec!["4.2.0", "kraft", "data"], "write a path from / down"),
-        (vec!["4.2.0", "kraft", "/home/kafka"], "the units are kept out of it"),
+        (vec!["4.2.0", "kraft", "/run/kafka"], "the units are kept out of it"),
         (with(&["--listen", "0.0.0.0"]), "0.0.0.0 is no private address"),
         (with(&["--listen", "3.120.4.5"]), "3.120.4.5 is no private address"),
         (with(&["--peers", "10.0.0.1,10.0.0.2"]), "--peers has 2 nodes: take 3"),
