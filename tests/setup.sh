@@ -6,6 +6,8 @@
 #                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, stand-ins for
 #                          AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS (default:
 #                          target/test-tools)
+#   tests/setup.sh machine the root of a small machine that tests then boot to run what deploy/
+#                          installs; as root, on Debian, after `test`
 #
 # Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
 # Every step looks first, so a second run takes a second.
@@ -13,6 +15,7 @@ set -euo pipefail
 
 readonly RUST_VERSION=1.95.0            # where there is none; a newer clippy finds new things
 readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
+readonly OLD_KAFKA_VERSION=4.1.1      # is upgraded, in the small machine
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
 readonly SHELLCHECK_VERSION=0.11.0.1
@@ -136,7 +139,7 @@ setup_java() {
 
 setup_kafka() {
   local version dir
-  for version in $KAFKA_VERSIONS; do
+  for version in "$@"; do
     dir=$tools/kafka-$version
     [ -e "$dir/libs/kafka_2.13-$version.jar" ] && continue
     say "fetching Apache Kafka $version from Maven Central"
@@ -257,6 +260,21 @@ venv() {
   echo "$packages" >"$dir/installed"
 }
 
+# The root of a small machine that tests boot (systemd-nspawn), to run what deploy/ installs. Without
+# it those tests are left out. Nothing is ever written to it.
+setup_machine() {
+  local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates
+  [ "$(family)" = debian ] || die "the small machine is made of Debian's packages, on Debian"
+  if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
+    install_packages "systemd-container mmdebstrap gpg" ""
+  fi
+  [ -e "$tools/machine/usr/bin/java" ] && return
+  say "making the root of a small machine"
+  as_root rm -rf "$tools/machine.partial" "$tools/machine"
+  as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2
+  as_root mv "$tools/machine.partial" "$tools/machine"
+}
+
 case ${1:-} in
   build)
     setup_compiler
@@ -267,11 +285,16 @@ case ${1:-} in
     setup_rust
     setup_lints
     setup_java
-    setup_kafka
+    # shellcheck disable=SC2086 # a list of versions
+    setup_kafka $KAFKA_VERSIONS
     setup_minio
     setup_python
     setup_trino
     ;;
-  *) die "usage: tests/setup.sh build|test" ;;
+  machine)
+    setup_kafka "$OLD_KAFKA_VERSION"
+    setup_machine
+    ;;
+  *) die "usage: tests/setup.sh build|test|machine" ;;
 esac
 say "all that '$1' needs is here"

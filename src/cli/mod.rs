@@ -4,10 +4,10 @@
 //! |---|---|
 //! | 0 | done: a signal ended the run and all that was read has landed (but for a pinned batch that was being read again: it is the next run's), or the goal was reached |
 //! | 1 | an error that the message explains |
-//! | 2 | the command line or the configuration is wrong, or `check` found what must be mended |
+//! | 2 | the command line or the configuration is wrong, `check` found what must be mended, or `topics` refused a file |
 //! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check`, `audit`, `recover` or `--until-end` could not reach a server, and found nothing worse |
+//! | 5 | `check`, `audit`, `recover`, `ddl`, `topics` or `--until-end` could not reach a server, and found nothing worse |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
 //! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
@@ -24,6 +24,7 @@ mod recover;
 mod run;
 mod survey;
 mod terminal;
+mod topics;
 mod words;
 
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ enum Command {
     Recover(recover::RecoverArgs),
     /// Print the table over a topic's objects, for Athena, Glue or CloudFormation
     Ddl(ddl::DdlArgs),
+    /// Make the topics of a cluster what a file says
+    Topics(topics::TopicsArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::audit(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Ddl(args) => ddl::ddl(&args),
+        Command::Topics(args) => topics::topics(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }

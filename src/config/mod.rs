@@ -19,6 +19,7 @@ mod schema;
 mod settings;
 mod source;
 mod suggest;
+mod topics;
 mod units;
 mod value;
 mod values;
@@ -36,6 +37,7 @@ pub use settings::{
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
 };
 pub use source::environment;
+pub use topics::{TopicSpec, WrittenProperty, topics_from_file};
 pub(crate) use units::{parse_duration, parse_size};
 
 use std::path::Path;

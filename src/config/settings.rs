@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::rules;
 use crate::record::{LostOffsetsPolicy, OutOfRangePolicy, RecordPolicy, StartPosition};
 
 /// Everything that the daemon was told, checked and resolved.
@@ -56,6 +57,27 @@ pub struct KafkaSettings {
     /// Further librdkafka properties, already freed of those that would break the promise.
     /// Values may be secret and are never logged.
     pub librdkafka: BTreeMap<String, SecretString>,
+}
+
+impl KafkaSettings {
+    /// Those of a client that knows the brokers and no more, and belongs to no group.
+    pub fn of_brokers(bootstrap_servers: &str) -> Result<Self, String> {
+        rules::kafka::bootstrap_servers(bootstrap_servers)?;
+        Ok(Self {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            topics: Vec::new(),
+            group_id: String::new(),
+            group_protocol: GroupProtocol::Classic,
+            assignor: Assignor::CooperativeSticky,
+            group_instance_id: None,
+            msk_iam_region: None,
+            start: StartPosition::Earliest,
+            on_lost_offsets: LostOffsetsPolicy::Error,
+            on_offset_out_of_range: OutOfRangePolicy::Stop,
+            lanes: 1,
+            librdkafka: BTreeMap::new(),
+        })
+    }
 }
 
 /// `group.protocol`.

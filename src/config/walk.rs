@@ -205,7 +205,7 @@ fn own(topic: &Value, section: &str, key: &str) -> bool {
 }
 
 /// A path as TOML writes it.
-fn dotted(path: &[String]) -> String {
+pub(super) fn dotted(path: &[String]) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let librdkafka = path.len() == 3 && path[..2].join(".") == schema::LIBRDKAFKA;
     let step = |step: &String| match step.chars().all(bare) && !step.is_empty() || librdkafka {

@@ -4,7 +4,7 @@
 //! questions asked one after the other would cost that each. Fed by `facts`.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,18 +22,18 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 const OFFSETS_AT_ONCE: usize = 500;
 
 /// A request that was sent.
-struct Asked {
-    replies: Queue,
+pub(super) struct Asked {
+    pub(super) replies: Queue,
     what: &'static str,
     until: Instant,
 }
 
 impl Asked {
-    fn new(client: &Arc<Client>, what: &'static str) -> Self {
+    pub(super) fn new(client: &Arc<Client>, what: &'static str) -> Self {
         Self { replies: Queue::new(client), what, until: Instant::now() + TIMEOUT }
     }
 
-    fn answer(&self) -> Result<Event, KafkaError> {
+    pub(super) fn answer(&self) -> Result<Event, KafkaError> {
         let rest = self.until.saturating_duration_since(Instant::now());
         let event = self.replies.poll(rest).ok_or_else(|| self.failed("no answer in time"))?;
         native::check_code(event.error()).map_err(|reason| self.failed(&reason))?;
@@ -224,7 +224,18 @@ impl ConfigsAsked {
 
     /// Whether `cleanup.policy` compacts, by topic; missing where the right to describe is.
     pub(super) fn compacted(self) -> BTreeMap<String, bool> {
-        let Ok(event) = self.0.answer() else { return BTreeMap::new() };
+        let answers = self.answers().unwrap_or_default();
+        let compacts = |(topic, properties): (String, Result<Properties, KafkaError>)| {
+            Some((topic, properties.ok()?.get("cleanup.policy")?.contains("compact")))
+        };
+        answers.into_iter().filter_map(compacts).collect()
+    }
+
+    /// Every property of each topic, as it holds.
+    pub(super) fn answers(
+        self,
+    ) -> Result<BTreeMap<String, Result<Properties, KafkaError>>, KafkaError> {
+        let event = self.0.answer()?;
         // SAFETY: the event owns everything that is read from it here, and is alive.
         unsafe {
             let mut count = 0;
@@ -233,25 +244,35 @@ impl ConfigsAsked {
             let resources = (0..count).map(|index| *resources.add(index));
             let named = |resource| {
                 let name = native::string(c::rd_kafka_ConfigResource_name(resource));
-                Some((name, compacts(resource)?))
+                (name, properties_of(resource))
             };
-            resources.filter_map(named).collect()
+            Ok(resources.map(named).collect())
         }
     }
 }
 
+/// The properties of a topic.
+pub(super) type Properties = BTreeMap<String, String>;
+
 /// # Safety
 /// The resource is alive.
-unsafe fn compacts(resource: *const c::rd_kafka_ConfigResource_t) -> Option<bool> {
+unsafe fn properties_of(
+    resource: *const c::rd_kafka_ConfigResource_t,
+) -> Result<Properties, KafkaError> {
     let mut count = 0;
-    // SAFETY: as promised by the caller; strings are compared or copied while they live.
+    // SAFETY: as promised by the caller; strings are copied while they live.
     unsafe {
+        native::check_code(c::rd_kafka_ConfigResource_error(resource)).map_err(|reason| {
+            let name = native::string(c::rd_kafka_ConfigResource_name(resource));
+            KafkaError::Request { what: format!("configuration of {name}"), reason }
+        })?;
         let entries = c::rd_kafka_ConfigResource_configs(resource, &mut count);
-        (0..count).map(|index| *entries.add(index)).find_map(|entry| {
-            let name = CStr::from_ptr(c::rd_kafka_ConfigEntry_name(entry));
-            let value = || native::string(c::rd_kafka_ConfigEntry_value(entry));
-            (name.to_bytes() == b"cleanup.policy").then(|| value().contains("compact"))
-        })
+        let entries = (0..count).map(|index| *entries.add(index));
+        let pair = |entry| {
+            let name = native::string(c::rd_kafka_ConfigEntry_name(entry));
+            (name, native::string(c::rd_kafka_ConfigEntry_value(entry)))
+        };
+        Ok(entries.map(pair).collect())
     }
 }
 

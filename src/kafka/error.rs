@@ -57,6 +57,14 @@ pub enum KafkaError {
         /// What the broker said.
         reason: String,
     },
+    /// A broker has something against a topic as it should be: mend what is wanted of it.
+    #[error("{topic}: the broker refuses it: {reason}")]
+    TopicRefused {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        reason: String,
+    },
     /// The group was not left within the deadline: the coordinator will find out by itself.
     #[error("the consumer group was not left in time, its session will expire by itself")]
     LeaveTimeout,
@@ -69,6 +77,7 @@ impl KafkaError {
             Self::Config(_)
             | Self::Subscribe(_)
             | Self::Refused { .. }
+            | Self::TopicRefused { .. }
             | Self::GroupProtocol { .. } => true,
             // The code's name ends librdkafka's text.
             Self::Request { reason, .. } => {

@@ -156,13 +156,16 @@ pub(super) fn topics(client: &Client) -> Result<BTreeMap<String, i32>, KafkaErro
     Ok(usable.map(|topic| (topic.name, topic.partitions)).collect())
 }
 
-struct Topic {
-    name: String,
-    partitions: i32,
-    error: i32,
+/// What the metadata says of a topic.
+pub(super) struct Topic {
+    pub(super) name: String,
+    pub(super) partitions: i32,
+    /// How many brokers hold its first Kafka partition.
+    pub(super) replicas: i32,
+    pub(super) error: i32,
 }
 
-fn metadata(client: &Client, topic: Option<&str>) -> Result<Vec<Topic>, KafkaError> {
+pub(super) fn metadata(client: &Client, topic: Option<&str>) -> Result<Vec<Topic>, KafkaError> {
     let what = || format!("metadata of {}", topic.unwrap_or("all topics"));
     let name = topic.map(|t| c_name(t, &what())).transpose()?;
     // SAFETY: client and name are alive; the objects are ours, read while they live, and freed.
@@ -184,6 +187,10 @@ fn metadata(client: &Client, topic: Option<&str>) -> Result<Vec<Topic>, KafkaErr
                 Topic {
                     name: native::string((*topic).topic),
                     partitions: (*topic).partition_cnt,
+                    replicas: match (*topic).partition_cnt {
+                        0 => 0,
+                        _ => (*(*topic).partitions).replica_cnt,
+                    },
                     error: ptr::addr_of!((*topic).err).cast::<i32>().read(),
                 }
             })
@@ -300,7 +307,7 @@ pub(super) fn cluster_id(client: &Client) -> String {
     }
 }
 
-fn c_name(name: &str, what: &str) -> Result<CString, KafkaError> {
+pub(super) fn c_name(name: &str, what: &str) -> Result<CString, KafkaError> {
     let reason =
         |_| KafkaError::Request { what: what.to_owned(), reason: "a NUL in a name".into() };
     CString::new(name).map_err(reason)

@@ -41,6 +41,7 @@ mod report;
 pub mod rounds;
 mod sample;
 mod slot;
+mod topics;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};
 pub use slot::FetchEvent;
+pub use topics::{TopicAdmin, TopicChange, TopicState};
 
 use crate::record::{Epoch, TopicPartition};
 

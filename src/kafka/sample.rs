@@ -29,6 +29,8 @@ pub struct SampledRecord {
     pub timestamp: Option<TimestampMs>,
     /// Its value; `None` is a tombstone.
     pub value: Option<Vec<u8>>,
+    /// Whether it has a key.
+    pub keyed: bool,
 }
 
 /// Reads up to `at_most` of the newest records of a topic, spread over its Kafka partitions.
@@ -127,7 +129,8 @@ impl Reading {
         let record = message.record();
         self.bytes += record.value.map_or(0, <[u8]>::len);
         let value = record.value.map(<[u8]>::to_vec);
-        self.records.push(SampledRecord { timestamp: record.timestamp, value });
+        let (timestamp, keyed) = (record.timestamp, record.key.is_some());
+        self.records.push(SampledRecord { timestamp, value, keyed });
     }
 }
 

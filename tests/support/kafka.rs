@@ -31,7 +31,8 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    const fn number(self) -> &'static str {
+    /// Its number.
+    pub(crate) const fn number(self) -> &'static str {
         match self {
             Self::V4 => "4.2.0",
             Self::V3 => "3.9.1",
@@ -44,9 +45,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// One broker with a folder of its own. Dropping it kills it by process id.
 pub(crate) struct Broker {
     version: Version,
-    port: u16,
-    // The controller's, or ZooKeeper's.
-    second_port: u16,
+    bootstrap: String,
     broker: Option<Process>,
     killed: Option<Instant>,
     zookeeper: Option<Process>,
@@ -74,32 +73,48 @@ impl Broker {
         cluster_id: &str,
         extra: &[(&str, &str)],
     ) -> Self {
-        let mut this = Self {
-            version,
-            port,
-            second_port: free_port(),
-            broker: None,
-            killed: None,
-            zookeeper: None,
-            dir: WorkDir::new("kafka"),
-        };
-        let second_port = this.second_port;
+        let this = Self::elsewhere(version, format!("127.0.0.1:{port}"), WorkDir::new("kafka"));
+        let second_port = free_port();
         let settings = match version {
-            Version::V4 => config::kraft(this.dir.path(), this.port, second_port),
-            Version::V3 => config::zookeeper_broker(this.dir.path(), this.port, second_port),
+            Version::V4 => config::kraft(this.dir.path(), port, second_port),
+            Version::V3 => config::zookeeper_broker(this.dir.path(), port, second_port),
         };
         let ports = |text: &str| {
-            let text = text.replace("{port}", &this.port.to_string());
+            let text = text.replace("{port}", &port.to_string());
             text.replace("{second_port}", &second_port.to_string())
         };
         let extra: Vec<_> = extra.iter().map(|(key, value)| (*key, ports(value))).collect();
         config::write(&this.dir.path().join("server.properties"), &settings, &extra);
-        match version {
-            Version::V4 => this.format_storage(cluster_id),
-            Version::V3 => this.start_zookeeper(second_port),
+        if version == Version::V3 {
+            let settings = config::zookeeper(this.dir.path(), second_port);
+            config::write(&this.dir.path().join("zookeeper.properties"), &settings, &[]);
         }
-        this.start_again();
-        this
+        this.start_for_the_first_time(cluster_id)
+    }
+
+    /// Starts one from files that somebody else has put into its folder: `server.properties`, and
+    /// `zookeeper.properties`.
+    pub(crate) fn start_from(
+        version: Version,
+        dir: WorkDir,
+        bootstrap: String,
+        cluster_id: &str,
+    ) -> Self {
+        Self::elsewhere(version, bootstrap, dir).start_for_the_first_time(cluster_id)
+    }
+
+    /// One, or several, that somebody else runs; nothing can be done to its process.
+    pub(crate) fn elsewhere(version: Version, bootstrap: String, dir: WorkDir) -> Self {
+        Self { version, bootstrap, broker: None, killed: None, zookeeper: None, dir }
+    }
+
+    fn start_for_the_first_time(mut self, cluster_id: &str) -> Self {
+        match self.version {
+            Version::V4 => self.format_storage(cluster_id),
+            Version::V3 => self.start_zookeeper(),
+        }
+        self.start_again();
+        self
     }
 
     /// The one 4.2 broker that tests share which do not harm it; it ends with the test process.
@@ -114,9 +129,9 @@ impl Broker {
         SHARED.get_or_init(|| Self::start(Version::V3))
     }
 
-    /// `host:port`.
+    /// `host:port`, or several.
     pub(crate) fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.bootstrap.clone()
     }
 
     /// The broker's process id.
@@ -191,9 +206,15 @@ impl Broker {
         assert!(done, "kafka.tools.StorageTool: {end:?}\n{}", format.tail());
     }
 
-    fn start_zookeeper(&mut self, port: u16) {
-        let settings = config::zookeeper(self.dir.path(), port);
-        config::write(&self.dir.path().join("zookeeper.properties"), &settings, &[]);
+    fn zookeeper_port(&self) -> u16 {
+        let settings = std::fs::read_to_string(self.dir.path().join("zookeeper.properties"));
+        let settings = settings.expect("zookeeper.properties");
+        let port = settings.lines().find_map(|line| line.strip_prefix("clientPort="));
+        port.and_then(|port| port.parse().ok()).expect("its port")
+    }
+
+    fn start_zookeeper(&mut self) {
+        let port = self.zookeeper_port();
         let class = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
         let mut command = self.java("-Xmx192m", class);
         command.arg("zookeeper.properties");

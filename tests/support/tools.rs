@@ -44,6 +44,18 @@ pub(crate) fn servers_are_here() -> bool {
     false
 }
 
+/// Whether a small machine can be booted; where not, it is said as of the servers. It takes root and
+/// more of the kernel than many places allow, so no test fails for want of it.
+pub(crate) fn machine_is_here() -> bool {
+    let here = servers_are_here() && dir().join("machine/usr/bin/java").exists();
+    // SAFETY: geteuid cannot fail and touches no memory.
+    if here && unsafe { libc::geteuid() } == 0 {
+        return true;
+    }
+    leave_out("needs a machine to boot (tests/setup.sh machine, as root on Debian)");
+    false
+}
+
 fn look_for_servers() -> Vec<String> {
     let tools = dir();
     let parts = [

@@ -160,7 +160,7 @@ mod tests {
 
     fn record(value: &str) -> SampledRecord {
         let timestamp = Some(TimestampMs(1_795_210_200_000));
-        SampledRecord { timestamp, value: Some(value.as_bytes().to_vec()) }
+        SampledRecord { timestamp, value: Some(value.as_bytes().to_vec()), keyed: false }
     }
 
     fn warnings(keys: &str, values: &[&str]) -> Vec<String> {
@@ -214,7 +214,11 @@ mod tests {
     #[test]
     fn absurd_times_and_tombstones_are_told() {
         let records = [
-            SampledRecord { timestamp: Some(TimestampMs(-1)), value: Some(b"{}".to_vec()) },
+            SampledRecord {
+                timestamp: Some(TimestampMs(-1)),
+                value: Some(b"{}".to_vec()),
+                keyed: false,
+            },
             SampledRecord::default(),
         ];
         let mut layout = layout("[\"dt\"]");

@@ -63,7 +63,7 @@ struct Reader<'a, 'f> {
 
 impl Reader<'_, '_> {
     fn table(&mut self, table: &DeTable<'_>) -> Table {
-        if self.path == ["kafka", "librdkafka"] {
+        if self.has_foreign_names() {
             let mut flat = Table::new();
             self.flatten(table, "", &mut flat);
             return flat;
@@ -109,6 +109,12 @@ impl Reader<'_, '_> {
         Value::new(None, kind)
     }
 
+    /// Whether the keys here are properties of Kafka's or librdkafka's own.
+    fn has_foreign_names(&self) -> bool {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        matches!(path[..], ["kafka", "librdkafka"] | ["topic", _, "properties"])
+    }
+
     /// TOML reads `sasl.mechanism = "PLAIN"` as a table in a table; librdkafka wants one name.
     fn flatten(&mut self, table: &DeTable<'_>, prefix: &str, flat: &mut Table) {
         for (key, value) in table {
@@ -117,7 +123,7 @@ impl Reader<'_, '_> {
                 self.flatten(inner, &format!("{name}."), flat);
                 continue;
             }
-            let path: Path = ["kafka", "librdkafka", &name].map(Into::into).to_vec();
+            let path: Path = self.path.iter().chain([&name]).cloned().collect();
             let before = self.places.get(&path).cloned();
             let value = self.at(name.clone(), self.name_start(key.span().start), value);
             if let Some(before) = before {
@@ -137,7 +143,7 @@ impl Reader<'_, '_> {
     fn twice(&mut self, place: Place, name: &str) {
         self.errors.push(ConfigError::Value {
             place,
-            key: format!("kafka.librdkafka.{name}"),
+            key: format!("{}.{name}", self.path.join(".")),
             message: "set twice; keep one of the two".to_owned(),
         });
     }
