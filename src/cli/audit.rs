@@ -28,11 +28,11 @@ use self::report::{AuditReport, Mode, TopicReport};
 use super::cluster::{TopicView, Topics};
 use super::survey::{CacheDir, Counts, Surveyor, Wanted, patiently};
 use super::terminal::Progress;
-use super::{ConfigArgs, DAMAGED, UNREACHABLE, WRONG_CONFIGURATION, words};
+use super::{ConfigArgs, DAMAGED, OPEN, UNREACHABLE, WRONG_CONFIGURATION, words};
 use crate::config::Settings;
 use crate::kafka::{KafkaError, Onlooker, RangeReaders};
 use crate::pipeline::audit::{Health, Scope, Standing, TimeSpan, TopicHoldings, moment};
-use crate::record::{StoreError, StoreErrorClass, TimestampMs};
+use crate::record::{StartPosition, StoreError, StoreErrorClass, TimestampMs};
 use crate::s3::Store;
 
 /// Topics that are looked at, at the same time.
@@ -46,11 +46,14 @@ What HEAD tells of an object is kept for the next run, as long as the object is 
 is changed in the bucket or in the group; it may run beside a running sink.
 
 Exit codes:
-  0  all is there, once; there may be notes
+  0  all is there, once; with --from or --to, nothing of that time is known to be missing. There
+     may be notes
   1  an error that the message explains
   2  the command line, the configuration or rights must be mended
   5  a server cannot be reached, and nothing worse was found
-  6  something is missing, doubled or damaged";
+  6  something is missing, doubled or damaged
+  7  nothing is known to be, but of something nobody can say: Kafka no longer has the offsets of a
+     gap, or has records before the first batch, or nothing has landed here at all";
 
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
@@ -98,12 +101,13 @@ fn time(text: &str) -> Result<TimestampMs, String> {
 }
 
 impl AuditArgs {
-    fn scope(&self) -> Scope {
+    fn scope(&self, settings: &Settings) -> Scope {
+        let from_start = settings.kafka.start == StartPosition::Earliest;
         let span = (self.from.is_some() || self.to.is_some()).then(|| TimeSpan {
             from: self.from.unwrap_or(TimestampMs(i64::MIN)),
             to: self.to.unwrap_or(TimestampMs(i64::MAX)),
         });
-        Scope { since: self.since, span }
+        Scope { since: self.since, span, from_start }
     }
 
     fn mode(&self) -> Mode {
@@ -141,6 +145,9 @@ pub(super) enum AuditError {
     /// Something else is in the way.
     #[error("{0}")]
     Failed(String),
+    /// What was found in the bucket is in the way.
+    #[error("{0}")]
+    Damaged(String),
     /// The store refused or did not answer.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -161,6 +168,7 @@ impl AuditError {
                 WRONG_CONFIGURATION
             }
             Self::Store(error) if error.class == StoreErrorClass::Retry => UNREACHABLE,
+            Self::Damaged(_) => DAMAGED,
             Self::Store(_) | Self::Failed(_) => 1,
             Self::Kafka(error) => match error {
                 error if error.is_to_be_mended() => WRONG_CONFIGURATION,
@@ -182,8 +190,11 @@ impl Audit<'_> {
         let isolation = self.settings.topics.default.layout.isolation_level;
         let onlooker = Onlooker::connect(&self.settings.kafka, isolation);
         let (topics, kafka_error) = Topics::find(self.settings, &self.args.topic, &onlooker);
-        let scope = self.args.scope();
-        if scope.span.is_some() {
+        let scope = self.args.scope(self.settings);
+        if let Some(span) = scope.span {
+            if span.from >= span.to {
+                return Err(AuditError::Wrong("--from must be before --to".to_owned()));
+            }
             self.must_tell_times(&topics)?;
         }
         let onlooker = onlooker.as_ref().ok().filter(|_| kafka_error.is_none());
@@ -214,7 +225,7 @@ impl Audit<'_> {
             topics.push(topic);
         }
         drop(progress);
-        Ok(AuditReport::new(self.args.mode(), topics, kafka_error, &surveyor.counts))
+        Ok(AuditReport::new(self.args.mode(), scope, topics, kafka_error, &surveyor.counts))
     }
 
     fn surveyor(&self, store: Store) -> Surveyor {
@@ -319,6 +330,7 @@ pub(super) fn progress_of(counts: &Counts) -> String {
 fn exit_code(health: Health, unreachable: Option<&KafkaError>) -> u8 {
     match (health, unreachable) {
         (Health::Bad, _) => DAMAGED,
+        (Health::Open, None) => OPEN,
         (_, Some(error)) if error.is_to_be_mended() => WRONG_CONFIGURATION,
         (_, Some(_)) => UNREACHABLE,
         (_, None) => 0,

@@ -42,6 +42,7 @@ const CONFIG_VARIABLE: &str = "KAFKA_S3_SINK_CONFIG";
 const WRONG_CONFIGURATION: u8 = 2;
 const UNREACHABLE: u8 = 5;
 const DAMAGED: u8 = 6;
+const OPEN: u8 = 7;
 
 /// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
 #[derive(Parser)]

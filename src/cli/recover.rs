@@ -57,6 +57,9 @@ pub(super) struct RecoverArgs {
     /// Commit the positions
     #[arg(long)]
     apply: bool,
+    /// With --apply: commit the positions that there are, although some Kafka partition has none
+    #[arg(long, requires = "apply")]
+    apply_rest: bool,
     /// Go on behind what is missing in the bucket, and leave it missing
     #[arg(long)]
     pass_missing: bool,
@@ -134,6 +137,13 @@ impl Recover<'_> {
                     offsets.push((case.at.clone(), position.offset, metadata));
                 }
             }
+        }
+        if self.args.apply && shown.refused > 0 && !self.args.apply_rest {
+            // One that is refused today would look like a new one among others that have offsets.
+            shown.sum(offsets.len(), false, &self.settings.kafka.group_id);
+            let text = "nothing was committed, for some Kafka partition has no position; mend that \
+                        first, or leave it out with --apply-rest, and then keep layout.prefix as it is";
+            return Err(AuditError::Damaged(text.to_owned()));
         }
         if self.args.apply {
             self.apply(&onlooker, &views, &offsets)?;

@@ -16,7 +16,8 @@ const UPLOADS: i32 = 1000;
 pub struct ListedObject {
     /// Its key.
     pub key: String,
-    /// Its tag, which changes with its bytes.
+    /// Its tag and when it was put, by the store's clock: one that was put again is another, for
+    /// its metadata may differ although its bytes are the same.
     pub tag: String,
     /// Its size in bytes.
     pub size: u64,
@@ -66,7 +67,7 @@ impl Store {
         let plain = |text: &str| if is_encoded { decoded(text) } else { text.to_owned() };
         let object = |object: &aws_sdk_s3::types::Object| ListedObject {
             key: plain(object.key().unwrap_or_default()),
-            tag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+            tag: tag_of(object),
             size: object.size().unwrap_or_default().max(0) as u64,
         };
         let folders = answer.common_prefixes().iter().filter_map(|it| it.prefix());
@@ -133,6 +134,14 @@ fn decoded(text: &str) -> String {
     }
     // A key is UTF-8 by its definition.
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn tag_of(object: &aws_sdk_s3::types::Object) -> String {
+    let tag = object.e_tag().unwrap_or_default().trim_matches('"');
+    match object.last_modified() {
+        Some(put) => format!("{tag}@{}.{}", put.secs(), put.subsec_nanos()),
+        None => tag.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,18 @@ use crate::scenario::SCENARIOS;
 const SHORT_WINDOW: Duration = Duration::from_secs(20);
 const LONG_WINDOW: Duration = Duration::from_secs(60);
 
+/// Flags without a value that `cargo test -- ...` may pass to every test binary alike.
+const OF_THE_TEST_RUNNER: [&str; 8] = [
+    "--nocapture",
+    "--no-capture",
+    "--exact",
+    "--quiet",
+    "--ignored",
+    "--include-ignored",
+    "--show-output",
+    "--test",
+];
+
 /// See the module.
 pub(crate) struct Args {
     /// How long to go on; nothing is once over all.
@@ -39,7 +51,10 @@ impl Args {
                 "--list" => listed = true,
                 // What `cargo test` passes to every test binary alike.
                 "--test-threads" | "--skip" => drop(text()),
-                flag if flag.starts_with("--") => {}
+                flag if OF_THE_TEST_RUNNER.contains(&flag) => {}
+                flag if flag.starts_with("--") => {
+                    return Err(format!("{flag}: there is no such flag"));
+                }
                 name => names.push(name.to_owned()),
             }
         }

@@ -238,6 +238,23 @@ fn a_group_with_members_is_left_alone_with_kip_848() {
     goes_on(&case, &config, &bulk, expected, &before);
 }
 
+/// One Kafka partition with an offset beside one without would look like an old and a new one.
+#[test]
+fn all_positions_are_committed_or_none() {
+    let Some((case, config, ..)) = landed("recover-all") else { return };
+    let name = format!("-1-{:020}.", 100);
+    let gone = case.objects().into_iter().filter(|it| it.key.contains(&name));
+    gone.for_each(|it| case.bucket.delete(&it.key));
+    case.broker.delete_group(&case.group());
+    // The hole is larger than a batch of such a run.
+    let pair = config.set("rotation.max_records", 50);
+    let refused = Recovered::of(&pair, &["--apply"]);
+    refused.says(6, &["FAIL", "nothing was committed", "--apply-rest"]);
+    assert_eq!((case.committed(0).0, case.committed(1).0), (None, None));
+    Recovered::of(&pair, &["--apply", "--apply-rest"]).says(6, &["FAIL"]);
+    assert_eq!((case.committed(0).0, case.committed(1).0), (Some(300), None));
+}
+
 #[test]
 fn a_topic_that_was_made_again_is_not_taken_for_the_old_one() {
     let Some((case, config, bulk, expected)) = landed("recover-again") else { return };

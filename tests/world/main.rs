@@ -58,6 +58,19 @@ struct Args {
     names: Vec<String>,
 }
 
+/// Flags without a value that `cargo test -- ...` may pass to every test binary alike.
+const OF_THE_TEST_RUNNER: [&str; 9] = [
+    "--list",
+    "--nocapture",
+    "--no-capture",
+    "--exact",
+    "--quiet",
+    "--ignored",
+    "--include-ignored",
+    "--show-output",
+    "--test",
+];
+
 fn args() -> Result<Args, String> {
     let mut args = Args::default();
     let mut words = std::env::args().skip(1);
@@ -80,7 +93,8 @@ fn args() -> Result<Args, String> {
             "--defects" => args.defects = true,
             // What `cargo test` passes to every test binary alike.
             "--test-threads" | "--skip" => drop(words.next()),
-            flag if flag.starts_with("--") => {}
+            flag if OF_THE_TEST_RUNNER.contains(&flag) => {}
+            flag if flag.starts_with("--") => return Err(format!("{flag}: there is no such flag")),
             name => args.names.push(name.to_owned()),
         }
     }

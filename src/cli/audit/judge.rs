@@ -51,6 +51,16 @@ impl Judge<'_> {
         for partition in judged {
             topic.kafka_partitions.push(partition?);
         }
+        if topic.is_empty() {
+            topic.notes.push(match self.scope.span {
+                None => {
+                    "nothing has landed here, and Kafka has records: are s3.bucket, layout.prefix \
+                         and kafka.group_id the right ones?"
+                        .to_owned()
+                }
+                Some(_) => "nothing of that time is here".to_owned(),
+            });
+        }
         topic.health = Some(topic.judged());
         Ok(topic)
     }
@@ -165,7 +175,7 @@ impl Explainer<'_> {
         for gap in unasked {
             let mut watch = GapWatch::new(self.roots.layout(), &at.topic, self.scope);
             match reader.read(at, gap.range, &mut |record| watch.take(record)) {
-                Ok(()) => *gap = watch.verdict(gap.range),
+                Ok(()) => *gap = watch.verdict(*gap),
                 Err(error) => {
                     gap.kind = GapKind::Unknown;
                     failed = Some(error);

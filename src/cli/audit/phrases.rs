@@ -62,6 +62,10 @@ pub(super) fn gap_text(kind: GapKind, gaps: &[&Gap]) -> String {
     let ranges = words::listed(&shown, SHOWN);
     match kind {
         GapKind::Missing => format!("missing: {ranges}: Kafka has records there that belong here"),
+        GapKind::BeforeFirst => format!(
+            "before the first batch: {ranges}: Kafka has records there, so they are missing here, \
+             or this group or\nlayout.prefix began later; if so, say when: --since"
+        ),
         GapKind::Unknown => format!("not known: {ranges}: Kafka no longer has these offsets"),
         GapKind::Expired => format!("expired: {ranges}: older than --since"),
         GapKind::OtherTime => format!("of other times: {ranges}"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::cluster::TopicView;
 use super::super::survey::{Counts, Seen};
 use crate::kafka::KafkaError;
-use crate::pipeline::audit::{Examples, Flaw, Health, PartitionReport, TopicHoldings};
+use crate::pipeline::audit::{Examples, Flaw, Health, PartitionReport, Scope, TopicHoldings};
 use crate::record::Offset;
 use crate::s3::OpenedUpload;
 
@@ -28,6 +28,8 @@ pub(super) enum Mode {
 pub(super) struct AuditReport {
     version: u32,
     pub(super) mode: Mode,
+    /// Only some time was asked for, so that what is gone whole cannot be seen.
+    pub(super) is_part: bool,
     /// None where only names were looked at, which prove nothing.
     pub(super) health: Option<Health>,
     pub(super) topics: Vec<TopicReport>,
@@ -77,6 +79,7 @@ pub(super) struct NamesReport {
 impl AuditReport {
     pub(super) fn new(
         mode: Mode,
+        scope: Scope,
         topics: Vec<TopicReport>,
         error: Option<KafkaError>,
         counts: &Counts,
@@ -88,6 +91,7 @@ impl AuditReport {
         Self {
             version: VERSION,
             mode,
+            is_part: scope.span.is_some(),
             health: (mode != Mode::Listing).then_some(worst),
             exit_code: super::exit_code(worst, blame),
             topics,
@@ -158,10 +162,19 @@ impl TopicReport {
         let worst = partitions.max().unwrap_or_default();
         let bad = self.foreign.count + self.contradictory.count > 0;
         let note = !self.notes.is_empty() || self.open_uploads.count > 0;
-        match (bad, note) {
-            (true, _) => Health::Bad,
-            (false, true) => worst.max(Health::Note),
-            (false, false) => worst,
+        match (bad, self.is_empty(), note) {
+            (true, ..) => Health::Bad,
+            (false, true, _) => worst.max(Health::Open),
+            (false, false, true) => worst.max(Health::Note),
+            (false, false, false) => worst,
         }
+    }
+
+    /// Kafka has records, and nothing of them is here: it may be the wrong place.
+    pub(super) fn is_empty(&self) -> bool {
+        let mut partitions = self.kafka_partitions.iter();
+        let has_records = |it: &PartitionReport| it.log.is_some_and(|log| log.len() > 0);
+        let is_empty = |it: &PartitionReport| it.objects + it.dead_letter_objects == 0;
+        self.kafka_partitions.iter().any(has_records) && partitions.all(is_empty)
     }
 }

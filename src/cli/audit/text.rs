@@ -53,9 +53,16 @@ fn sum(report: &AuditReport) -> String {
         (_, Some(Health::Bad), bad) => {
             format!("{topics} with {all}: {bad} with something missing, doubled or damaged")
         }
+        (_, Some(Health::Open), _) => {
+            format!("{topics} with {all}: of some nobody can say whether all is there; see above")
+        }
         (_, Some(Health::Note), _) => {
             format!("{topics} with {all}: nothing is known to be missing; see the notes")
         }
+        _ if report.is_part => format!(
+            "{topics} with {all}: nothing of that time is known to be missing; what is gone with \
+             its whole batch shows only without --from and --to"
+        ),
         _ => format!("{topics} with {all}: all is there, once"),
     }
 }
@@ -70,6 +77,7 @@ impl Page {
         let (word, colour) = match health {
             Health::Well => ("ok", 32),
             Health::Note => ("note", 33),
+            Health::Open => ("open", 35),
             Health::Bad => ("BAD", 31),
         };
         match self.colour {
@@ -189,7 +197,11 @@ impl Page {
             self.line(&format!("        {at} {text}"));
         }
         for (kind, gaps) in by_kind(&partition.gaps) {
-            let health = if kind == GapKind::Missing { Health::Bad } else { Health::Note };
+            let health = match kind {
+                GapKind::Missing => Health::Bad,
+                kind if kind.is_open() => Health::Open,
+                _ => Health::Note,
+            };
             self.finding(health, &format!("{at} {}", gap_text(kind, &gaps)));
         }
         for it in partition.incomplete.iter().take(SHOWN) {
@@ -261,7 +273,7 @@ mod tests {
     use super::super::super::cluster::TopicView;
     use super::super::super::survey::Counts;
     use super::*;
-    use crate::pipeline::audit::{CoveredReport, Gap, GroupReport, Roots, TopicHoldings};
+    use crate::pipeline::audit::{CoveredReport, Gap, GroupReport, Roots, Scope, TopicHoldings};
     use crate::record::{
         Compression, Envelope, HiveKey, InvalidPolicy, IsolationLevel, Layout, Offset, OffsetRange,
         TombstonePolicy,
@@ -325,13 +337,14 @@ mod tests {
         let mut topic = TopicReport::begin(&view(), &TopicHoldings::default());
         topic.kafka_partitions = partitions;
         topic.health = Some(topic.judged());
-        AuditReport::new(Mode::Metadata, vec![topic], None, &Counts::default())
+        AuditReport::new(Mode::Metadata, Scope::default(), vec![topic], None, &Counts::default())
     }
 
     #[test]
     fn a_page_has_a_table_and_under_it_what_is_wrong() {
         let lands_at = Some(Offset(12));
-        let gap = Gap { range: span(10, 20), kind: GapKind::Missing, lands_at };
+        let gap =
+            Gap { range: span(10, 20), kind: GapKind::Missing, lands_at, before_first: false };
         let report = of(vec![partition(0, vec![gap]), partition(11, Vec::new())]);
         assert_eq!(report.exit_code(), 6);
         let wanted = "\

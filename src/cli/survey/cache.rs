@@ -1,7 +1,7 @@
 //! What HEAD told in earlier runs: a file for each root, in the order of its keys, so that it is
 //! read and written beside the listing and never held in memory.
 //!
-//! An entry counts as long as key, tag and size are the same. The file is a convenience: where it
+//! An entry counts as long as key, tag (with the time of the put) and size are the same. The file is a convenience: where it
 //! cannot be read or written the audit takes longer, and says so once.
 
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use crate::s3::ListedObject;
 
 const LEVEL: i32 = 3;
 /// What the first line says, so that an older or newer shape is not misread.
-const HEADER: &str = "kafka-s3-sink audit 1";
+const HEADER: &str = "kafka-s3-sink audit 2";
 
 /// Where the files are.
 #[derive(Clone, Debug)]

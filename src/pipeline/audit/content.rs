@@ -231,10 +231,12 @@ impl Reading<'_> {
             });
         }
         if self.origin != OriginIn::Nowhere && self.times != said.times {
-            let times = self.times;
-            self.flaw(|| {
-                format!("it says that its times are {:?} and they are {times:?}", said.times)
-            });
+            let span = |times: Option<(i64, i64)>| match times {
+                Some((from, to)) => format!("{from} to {to} ms"),
+                None => "unusable".to_owned(),
+            };
+            let (told, found) = (span(said.times), span(self.times));
+            self.flaw(|| format!("it says that its times are {told}, and they are {found}"));
         }
         let Some(fit) = self.matcher.take().map(Matcher::finish) else { return };
         if let Some(first) = fit.first_missing {

@@ -29,6 +29,9 @@ pub enum GapKind {
     OtherTime,
     /// Kafka has the offsets no longer, so nobody can say.
     Unknown,
+    /// Kafka has records before the first batch that land: they are missing, or the group or its
+    /// prefix began later.
+    BeforeFirst,
     /// Kafka has records there that land, and the bucket does not have them.
     Missing,
 }
@@ -37,6 +40,11 @@ impl GapKind {
     /// Nothing is wanted there.
     pub const fn is_quiet(self) -> bool {
         matches!(self, Self::NoRecord | Self::Skipped)
+    }
+
+    /// Whether something may be missing there, and nobody can say.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Unknown | Self::BeforeFirst)
     }
 }
 
@@ -51,6 +59,9 @@ pub struct Gap {
     /// The first record that ought to stand in the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lands_at: Option<Offset>,
+    /// It lies before the first batch that is there.
+    #[serde(skip)]
+    pub before_first: bool,
 }
 
 /// What of a topic is asked for.
@@ -60,9 +71,16 @@ pub struct Scope {
     pub since: Option<TimestampMs>,
     /// Only records of these times are looked at.
     pub span: Option<TimeSpan>,
+    /// The group begins where the log does, so that what Kafka has before the first batch is
+    /// looked at too.
+    pub from_start: bool,
 }
 
 impl Scope {
+    fn asks_before_first(&self) -> bool {
+        self.from_start && self.since.is_none()
+    }
+
     /// Whether a record of this time may be gone.
     pub fn forgives(&self, at: Option<TimestampMs>) -> bool {
         at.zip(self.since).is_some_and(|(at, since)| at < since)
@@ -92,9 +110,10 @@ pub fn gaps(
         {
             add(start, committed, None);
         }
+        found.iter_mut().for_each(|gap| gap.before_first = scope.asks_before_first());
         return found;
     };
-    if let (Some(start), Some(_), true) = (start, scope.since, whole) {
+    if let (Some(start), true, true) = (start, scope.since.is_some() || scope.from_start, whole) {
         add(start, first.0.base, first.1);
     }
     for pair in taken.windows(2) {
@@ -103,6 +122,8 @@ pub fn gaps(
     if let Some(committed) = holdings.standing.committed.filter(|_| whole) {
         add(last.0.end, committed, None);
     }
+    let before = found.iter_mut().filter(|gap| gap.range.end <= first.0.base);
+    before.for_each(|gap| gap.before_first = scope.asks_before_first());
     found
 }
 
@@ -135,7 +156,7 @@ fn split(range: OffsetRange, log: Option<OffsetRange>, forgiven: bool, found: &m
     {
         let range = OffsetRange { base, end };
         if !range.is_empty() {
-            found.push(Gap { range, kind, lands_at: None });
+            found.push(Gap { range, kind, lands_at: None, before_first: false });
         }
     }
 }
@@ -193,7 +214,11 @@ impl GapWatch {
     }
 
     /// What the gap is, as far as it was read.
-    pub fn verdict(&self, range: OffsetRange) -> Gap {
-        Gap { range, kind: self.kind, lands_at: self.lands_at }
+    pub fn verdict(&self, gap: Gap) -> Gap {
+        let kind = match self.kind {
+            GapKind::Missing if gap.before_first => GapKind::BeforeFirst,
+            kind => kind,
+        };
+        Gap { kind, lands_at: self.lands_at, ..gap }
     }
 }

@@ -18,6 +18,8 @@ pub enum Health {
     Well,
     /// Something that a person may want to know.
     Note,
+    /// Something may be missing, and nobody can say.
+    Open,
     /// Something is missing, doubled or damaged.
     Bad,
 }
@@ -288,6 +290,13 @@ fn kind_of(batch: &KnownBatch, holdings: &Holdings, evidence: &Evidence<'_>) -> 
 
 impl PartitionReport {
     fn note(&mut self, reach: Option<Offset>) {
+        let waiting = self.log.map_or(0, |log| log.len());
+        if self.objects + self.dead_letter_objects == 0
+            && self.group.committed.is_none()
+            && waiting > 0
+        {
+            self.notes.push("nothing of it has landed here, and Kafka has records".to_owned());
+        }
         let stray = |range: &&OffsetRange| reach.is_none_or(|reach| range.end > reach);
         let strays: Vec<_> = self.above.iter().filter(stray).map(ToString::to_string).collect();
         if !strays.is_empty() {
@@ -324,13 +333,17 @@ impl PartitionReport {
                 .incomplete
                 .iter()
                 .any(|it| matches!(it.kind, Incomplete::Missing | Incomplete::Shortened));
+        let open = self.gaps.iter().any(|gap| gap.kind.is_open());
         let note = !self.notes.is_empty()
-            || self.gaps.iter().any(|gap| gap.kind == GapKind::Unknown)
-            || self.incomplete.iter().any(|it| it.kind == Incomplete::Unfinished);
-        match (bad, note) {
-            (true, _) => Health::Bad,
-            (false, true) => Health::Note,
-            (false, false) => Health::Well,
+            || self
+                .incomplete
+                .iter()
+                .any(|it| matches!(it.kind, Incomplete::Unfinished | Incomplete::OtherTime));
+        match (bad, open, note) {
+            (true, ..) => Health::Bad,
+            (false, true, _) => Health::Open,
+            (false, false, true) => Health::Note,
+            (false, false, false) => Health::Well,
         }
     }
 }

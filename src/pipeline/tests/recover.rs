@@ -91,7 +91,7 @@ fn explained(world: &World, layout: &Arc<Layout>, gap: Gap) -> Gap {
             break;
         }
     }
-    watch.verdict(gap.range)
+    watch.verdict(gap)
 }
 
 fn commit(world: &mut World, position: &Position) {

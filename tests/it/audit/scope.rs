@@ -48,8 +48,17 @@ fn times_limit_what_is_looked_at() {
     let key = &gone.iter().find(|it| alone(&it.key)).expect("one batch within the hour").key;
     case.bucket.delete(key);
     Audited::of(&config, &hour).says(6, &["missing: ["]);
-    let before = ["--to", "2026-11-21T02"];
-    Audited::of(&config, &before).says(0, &[]);
+    let before = Audited::of(&config, &["--to", "2026-11-21T02"]);
+    before.says(0, &["nothing", "is known to be missing"]);
+    // Of a time of which nothing is left at all nobody can say whether there was something.
+    for object in case.bucket.list("raw/audit-times/dt=2026-11-20/") {
+        case.bucket.delete(&object.key);
+    }
+    let emptied = Audited::of(&config, &["--to", "2026-11-21"]);
+    emptied.says(7, &["nothing of that time is here"]);
+    let whole_hour = Audited::of(&config, &["--from", "2026-11-21T04"]);
+    assert!(!whole_hour.text.contains("all is there, once"), "{}", whole_hour.text);
+    Audited::of(&config, &["--from", "2026-11-22", "--to", "2026-11-21"]).says(2, &["before --to"]);
 
     let no_days = config.set("layout.partition_by", vec!["hour".to_owned()]);
     Audited::of(&no_days, &hour).says(2, &["layout.partition_by has no \"dt\""]);
@@ -65,8 +74,13 @@ fn what_kafka_has_no_more_is_not_known_and_what_is_old_may_be_gone() {
         keys.for_each(|it| case.bucket.delete(&it.key));
     };
     remove(0);
-    let oldest = Audited::json(&config, &[], 0);
-    assert_eq!(spans(&partition(&oldest, 0)["covered"]), [(100, 2000)], "it has expired");
+    let oldest = Audited::json(&config, &[], 7);
+    assert_eq!(spans(&partition(&oldest, 0)["covered"]), [(100, 2000)]);
+    let gap = &partition(&oldest, 0)["gaps"][0];
+    assert_eq!((&gap["kind"], &gap["end"]), (&"before_first".into(), &100.into()), "{gap}");
+    Audited::of(&config, &[]).says(7, &["open", "before the first batch: [0, 100)", "--since"]);
+    let latest = config.clone().set("kafka.start", "latest");
+    Audited::of(&latest, &[]).says(0, &["all is there, once"]);
     let all = ["--since", "2026-11-01"];
     let wanted = Audited::json(&config, &all, 6);
     assert_eq!(spans(&partition(&wanted, 0)["gaps"]), [(0, 100)]);
@@ -85,10 +99,10 @@ fn what_kafka_has_no_more_is_not_known_and_what_is_old_may_be_gone() {
     assert_eq!(spans(gaps), [(500, 550), (550, 600)]);
     assert_eq!((&gaps[0]["kind"], &gaps[1]["kind"]), (&"unknown".into(), &"missing".into()));
     case.broker.delete_records(&case.topic, 0, 700);
-    let report = Audited::json(&config, &[], 0);
-    assert_eq!(report["health"], "note");
+    let report = Audited::json(&config, &[], 7);
+    assert_eq!(report["health"], "open");
     assert_eq!(spans(&partition(&report, 0)["gaps"]), [(500, 600)]);
-    Audited::of(&config, &["--deep"]).says(0, &["not known: [500, 600)", "batches were compared"]);
+    Audited::of(&config, &["--deep"]).says(7, &["not known: [500, 600)", "batches were compared"]);
 }
 
 #[test]
@@ -107,6 +121,10 @@ fn what_is_known_is_not_asked_again() {
     let key = key_of(&case, 0, 300);
     let mut changed = case.bucket.get(&key);
     changed.body.extend(b"tail");
+    case.bucket.put(&changed);
+    assert_eq!(counts(&Audited::json(&config, &cache, 0)), (1, objects - 1));
+    // The same bytes again, but another put: what it says of itself may be new.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     case.bucket.put(&changed);
     assert_eq!(counts(&Audited::json(&config, &cache, 0)), (1, objects - 1));
     case.bucket.delete(&key);
@@ -139,8 +157,12 @@ fn several_topics_are_looked_at_and_a_name_that_is_none_is_told() {
     let Some((_, _)) = landed("audit-one", 1, 300) else { return };
     let Some((_, config)) = landed("audit-two", 2, 300) else { return };
     let both = config.clone().set("kafka.topics", vec!["^audit-(one|two)$".to_owned()]);
-    let report = Audited::json(&both, &[], 0);
+    let report = Audited::json(&both, &[], 7);
     // The bucket is that of the second; of the first it holds nothing, and the group has nothing.
+    let healths = [&report["topics"][0]["health"], &report["topics"][1]["health"]];
+    assert_eq!(healths, ["open", "well"]);
+    Audited::of(&both, &["--topic", "audit-one"])
+        .says(7, &["nothing of it has landed here", "the right ones?"]);
     assert_eq!(report["topics"].as_array().map(Vec::len), Some(2));
     let one = Audited::json(&both, &["--topic", "audit-two"], 0);
     assert_eq!(one["topics"].as_array().map(Vec::len), Some(1));

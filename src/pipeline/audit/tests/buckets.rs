@@ -115,6 +115,26 @@ fn an_object_that_is_not_there_leaves_its_batch_incomplete() {
     assert!(report.gaps.is_empty(), "an incomplete batch is no gap: {:?}", report.gaps);
 }
 
+/// The group may have begun later, or under another prefix: nobody can say.
+#[test]
+fn what_kafka_has_before_the_first_batch_is_open() {
+    let gaps_of = |objects: &[Stored], committed, scope: Scope| {
+        let holdings = gathered(objects, Some(committed), None).partitions[&1].clone();
+        let gaps = gaps(&holdings, log(5, 60), false, &scope);
+        gaps.iter().map(|gap| (gap.range.base.0, gap.range.end.0, gap.before_first)).collect()
+    };
+    let from_start = Scope { from_start: true, ..Scope::default() };
+    let mut objects = bucket(5);
+    objects.drain(..4);
+    let none: Vec<(i64, i64, bool)> = gaps_of(&objects, 50, Scope::default());
+    assert_eq!(none, []);
+    assert_eq!(gaps_of(&objects, 50, from_start), [(5, 20, true)]);
+    let since = Scope { since: Some(TimestampMs(0)), ..from_start };
+    assert_eq!(gaps_of(&objects, 50, since), [(5, 20, false)]);
+    objects.drain(2..4);
+    assert_eq!(gaps_of(&objects, 50, from_start), [(5, 20, true), (30, 40, false)]);
+}
+
 #[test]
 fn a_batch_of_which_nothing_is_there_is_a_gap() {
     let mut objects = bucket(5);
@@ -139,7 +159,7 @@ fn what_is_missing_at_the_end_is_found_by_the_committed_offset() {
 fn what_is_before_the_oldest_object_has_expired_unless_the_user_wants_it() {
     let objects = &bucket(5)[4..];
     assert!(plain(objects, 50).gaps.is_empty());
-    let since = |at| Scope { since: Some(TimestampMs(at)), span: None };
+    let since = |at| Scope { since: Some(TimestampMs(at)), ..Scope::default() };
     let wanted = judged(gathered(objects, Some(50), None), since(1), GapKind::Missing);
     assert_eq!(spans(wanted.gaps.iter().map(|gap| &gap.range)), [(0, 20)]);
 }
@@ -148,7 +168,8 @@ fn what_is_before_the_oldest_object_has_expired_unless_the_user_wants_it() {
 fn what_is_older_than_the_user_asks_for_is_forgiven() {
     let mut objects = bucket(8);
     objects.remove(2);
-    let since = |hour: i64| Scope { since: Some(TimestampMs(MIDNIGHT + hour * HOUR)), span: None };
+    let since =
+        |hour: i64| Scope { since: Some(TimestampMs(MIDNIGHT + hour * HOUR)), ..Scope::default() };
     let of = |scope| judged(gathered(&objects, Some(80), None), scope, GapKind::Expired);
     assert_eq!(of(since(2)).incomplete[0].kind, Incomplete::Expired);
     assert_ne!(of(since(2)).health, Health::Bad);
@@ -321,7 +342,7 @@ proptest! {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             shuffled.swap(place, (state >> 33) as usize % (place + 1));
         }
-        let scope = Scope { since: Some(TimestampMs(0)), span: None };
+        let scope = Scope { since: Some(TimestampMs(0)), ..Scope::default() };
         let report = judged(gathered(&shuffled, Some(base), None), scope, GapKind::Missing);
         prop_assert_eq!(spans(report.incomplete.iter().map(|it| &it.range)), parts.clone());
         let in_gaps = |it: &(i64, i64, usize)| {

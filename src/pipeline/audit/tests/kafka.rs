@@ -58,11 +58,17 @@ fn record<'a>(offset: i64, at: i64, value: Option<&'a [u8]>) -> Record<'a> {
 #[test]
 fn kafkas_records_explain_a_gap() {
     let span = TimeSpan { from: TimestampMs(MIDNIGHT), to: TimestampMs(MIDNIGHT + HOUR) };
-    let scope = |since: Option<i64>, span| Scope { since: since.map(TimestampMs), span };
+    let scope = |since: Option<i64>, span| Scope {
+        since: since.map(TimestampMs),
+        span,
+        ..Scope::default()
+    };
     let of = |scope, records: &[Record<'_>]| {
         let mut watch = GapWatch::new(&Arc::new(sample()), "t", scope);
         let went_on = records.iter().all(|record| watch.take(record));
-        let gap = watch.verdict(OffsetRange { base: Offset(0), end: Offset(9) });
+        let range = OffsetRange { base: Offset(0), end: Offset(9) };
+        let (kind, lands_at) = (GapKind::Unasked, None);
+        let gap = watch.verdict(Gap { range, kind, lands_at, before_first: false });
         assert_eq!(went_on, gap.kind != GapKind::Missing);
         (gap.kind, gap.lands_at.map(|at| at.0))
     };
