@@ -355,12 +355,18 @@ impl<'a> LostCase<'a> {
     }
 
     fn too_much(&self, missing: &[Missing<'_>]) -> Recovery {
-        let reason = if missing.len() > 1 {
-            "A run could fill one hole and no more without doubling what stands between"
-        } else {
-            "A run cannot fill it as one batch (it is larger than rotation.max_records), or would \
-             not recognise what stands behind it (another group, another layout, a compacted \
-             topic, or batches that overlap)"
+        let reason = match missing {
+            [Missing::Gap(gap, _)] if gap.range.len() > self.largest_fill => format!(
+                "A run fills it as one batch, and rotation.max_records allows {}: set it to {} \
+                 for this recovery",
+                self.largest_fill,
+                gap.range.len()
+            ),
+            [_] => "A run would not recognise what stands behind it (another group, another \
+                    layout, a compacted topic, or batches that overlap)"
+                .to_owned(),
+            _ => "A run could fill one hole and no more without doubling what stands between"
+                .to_owned(),
         };
         Recovery::Refused(format!(
             "the bucket lacks {}. {reason}. Bring the objects back, or go on behind with \

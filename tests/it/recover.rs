@@ -323,7 +323,7 @@ fn what_is_missing_is_filled_or_refused_and_passed_only_if_the_user_says_so() {
     remove(0, 100);
     remove(0, 300);
     case.broker.delete_group(&case.group());
-    let refused = Recovered::of(&config, &["--apply"]);
+    let refused = Recovered::of(&config, &["--apply", "--apply-rest"]);
     let texts = ["[1] none -> 600", "FAIL", "the bucket lacks [100, 200)", "; [300, 400)"];
     refused.says(6, &texts);
     assert_eq!((case.committed(0).0, case.committed(1).0), (None, Some(600)));

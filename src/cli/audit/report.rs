@@ -152,7 +152,7 @@ impl TopicReport {
                 highest_first: holdings.firsts.map(|(_, highest)| highest),
             })
             .collect();
-        report.health = Some(report.judged());
+        report.health = Some(report.judged()).filter(|health| *health == Health::Bad);
         report
     }
 

@@ -86,7 +86,10 @@ impl Gathering {
         };
         // The paths of another layout may tell something else by the same names.
         let by_time = said.0.layout_hash == self.layout_hash && TimeSpan::fits(self.roots.layout());
-        if let Some(reason) = contradiction(&self.roots, &name, &said, by_time) {
+        let reason = contradiction(&self.roots, &name, &said, by_time);
+        let is_empty = size == 0 && said.1.records > 0;
+        let empty = || is_empty.then(|| format!("it is empty and had {} records", said.1.records));
+        if let Some(reason) = reason.or_else(empty) {
             let examples = &mut self.found.contradictory;
             if examples.examples.len() < EXAMPLES {
                 let lands = OffsetRange { base: said.0.first.offset, end: said.0.range.end };

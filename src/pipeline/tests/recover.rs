@@ -307,7 +307,7 @@ fn a_hole_is_not_filled_where_what_is_behind_would_not_be_recognised() {
     position(of(&world, |_| ()));
     // A replay is one batch, and this would be larger than any.
     remove(&mut world, 15);
-    refused(of(&world, |_| ()), "larger than rotation.max_records");
+    refused(of(&world, |_| ()), "rotation.max_records allows 8: set it to 10");
 }
 
 #[test]
