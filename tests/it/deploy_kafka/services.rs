@@ -12,6 +12,7 @@ use crate::support::kafka::{Broker, Bulk, Version};
 use crate::support::machine::Machine;
 use crate::support::minio::Minio;
 use crate::support::sink::SinkConfig;
+use crate::support::tools;
 use crate::support::workdir::{WorkDir, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,6 +32,9 @@ struct Site {
 impl Site {
     /// Installs Kafka 3.9 with ZooKeeper, a file of topics and the sink, all to be started at boot.
     fn new(topic: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        if !tools::machine_is_here() {
+            return None;
+        }
         let minio = Minio::shared()?;
         let sink = env!("CARGO_BIN_EXE_kafka-s3-sink");
         let binds = [(&*shipped(), "/srv/kafka"), (mirror(), "/srv/mirror"), (sink.as_ref(), SINK)];
