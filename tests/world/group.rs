@@ -27,6 +27,8 @@ struct Seat {
     generation: i32,
     /// Eager: it has given everything back in this rebalance.
     rejoined: bool,
+    /// It joined again before it had given back what it was asked for.
+    ahead: bool,
 }
 
 /// What a member hears with a heartbeat.
@@ -81,7 +83,8 @@ impl Coordinator {
     ) -> ((u64, i32), bool) {
         let id = self.next_id;
         self.next_id += 1;
-        let seat = Seat { last_seen: now, generation: self.generation, rejoined: true };
+        let seat =
+            Seat { last_seen: now, generation: self.generation, rejoined: true, ahead: false };
         let old = instance.and_then(|instance| self.instances.insert(instance, id));
         let old = old.filter(|old| self.seats.remove(old).is_some());
         self.seats.insert(id, seat);
@@ -190,12 +193,21 @@ impl Coordinator {
         let free = |at: &TopicPartition| !self.owners.contains_key(at);
         let assign: Vec<_> = target.into_iter().filter(free).collect();
         if revoke.is_empty() {
-            seat.generation = self.generation;
+            (seat.generation, seat.ahead) = (self.generation, false);
             self.owners.extend(assign.iter().map(|at| (at.clone(), id)));
         }
         let generation = seat.generation;
         let assign = if revoke.is_empty() { assign } else { Vec::new() };
         Some(Heartbeat { generation, revoke, assign })
+    }
+
+    /// The member joins again, as if it held these no more: from now on it is in the generation
+    /// that all are in.
+    pub(crate) fn joined_again(&mut self, id: u64, partitions: &[TopicPartition]) {
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.ahead = true;
+        }
+        self.given_back(id, partitions);
     }
 
     /// The member holds these no more.
@@ -228,7 +240,8 @@ impl Coordinator {
             let Some(seat) = self.seats.get(&id) else {
                 return Err(CommitError::Fenced("UNKNOWN_MEMBER_ID".into()));
             };
-            if seat.generation != generation {
+            let now = if seat.ahead { self.generation } else { seat.generation };
+            if now != generation {
                 return Err(CommitError::Retry("ILLEGAL_GENERATION".into()));
             }
         }

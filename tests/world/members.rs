@@ -134,7 +134,7 @@ impl World {
         // What waits for the coordinator is sent before the answer to the join is there.
         let unsent = self.flights.iter_mut().filter(|it| it.process == name);
         unsent.filter(|it| it.sent.is_none()).for_each(|it| it.sent = member);
-        self.group.given_back(id, &given_back);
+        self.group.joined_again(id, &given_back);
         self.note("joins again in a revoke", || format!("process {name} {}", given_back.len()));
     }
 
