@@ -10,8 +10,10 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use tokio::runtime::Runtime;
 
 use super::failed;
+use crate::daemon::Signals;
 use crate::demo::broker::{Broker, BrokerOptions};
 use crate::demo::events::{EventShape, Events, SampleKind};
 use crate::demo::store::{Store, StoreOptions};
@@ -43,12 +45,11 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn demo(args: &DemoArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    let done =
-        if args.serve { runtime.block_on(serve(args)) } else { runtime.block_on(show(args)) };
+    let done = if args.serve { serve(args, &runtime) } else { runtime.block_on(show(args)) };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -86,11 +87,12 @@ async fn show(args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 /// The parts alone, for trials of the user's own.
-async fn serve(args: &DemoArgs) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let parts = start_parts(args).await?;
+fn serve(args: &DemoArgs, runtime: &Runtime) -> anyhow::Result<()> {
+    let parts = runtime.block_on(start_parts(args))?;
     let config = write_configuration(&parts)?;
     let config = config.display();
+    // Before it is said, so that whoever reads it may end this at once.
+    let mut signals = Signals::listen(runtime)?;
     println!(
         r#"Kafka   {}, topic {TOPIC} with {KAFKA_PARTITIONS} Kafka partitions of 5 MiB
 S3      {}, bucket {BUCKET}, any key; its objects are files below {}
@@ -104,11 +106,7 @@ Both are there until Ctrl-C."#,
         parts.store.endpoint(),
         parts.store.bucket_dir(BUCKET).display(),
     );
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
+    runtime.block_on(signals.next());
     println!("\nRemove what is left with: rm -r {}", parts.dir.display());
     Ok(())
 }

@@ -138,17 +138,17 @@ impl Recover<'_> {
                 }
             }
         }
-        if self.args.apply && shown.refused > 0 && !self.args.apply_rest {
-            // One that is refused today would look like a new one among others that have offsets.
-            shown.sum(offsets.len(), false, &self.settings.kafka.group_id);
+        // One that is refused today would look like a new one among others that have offsets.
+        let applies = self.args.apply && (shown.refused == 0 || self.args.apply_rest);
+        if applies {
+            self.apply(&onlooker, &views, &offsets)?;
+        }
+        shown.sum(offsets.len(), applies, &self.settings.kafka.group_id);
+        if self.args.apply && !applies {
             let text = "nothing was committed, for some Kafka partition has no position; mend that \
                         first, or leave it out with --apply-rest, and then keep layout.prefix as it is";
             return Err(AuditError::Damaged(text.to_owned()));
         }
-        if self.args.apply {
-            self.apply(&onlooker, &views, &offsets)?;
-        }
-        shown.sum(offsets.len(), self.args.apply, &self.settings.kafka.group_id);
         Ok(if shown.refused > 0 { ExitCode::from(DAMAGED) } else { ExitCode::SUCCESS })
     }
 

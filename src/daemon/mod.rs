@@ -35,5 +35,6 @@ pub use error::DaemonError;
 pub(crate) use goal::matcher;
 pub(crate) use landed::{any_landed, bucket_ends, each_name};
 pub use run::{Outcome, run};
+pub(crate) use signals::Signals;
 pub(crate) use start::{probe_key, session};
 pub use world::RunOptions;

@@ -9,7 +9,7 @@ use super::error::DaemonError;
 const SECOND_SIGNAL_EXIT_CODE: i32 = 130;
 
 /// SIGTERM and SIGINT.
-pub(super) struct Signals(Option<Both>);
+pub(crate) struct Signals(Option<Both>);
 
 struct Both {
     terminate: Signal,
@@ -26,7 +26,7 @@ impl Both {
 }
 
 impl Signals {
-    pub(super) fn listen(runtime: &Runtime) -> Result<Self, DaemonError> {
+    pub(crate) fn listen(runtime: &Runtime) -> Result<Self, DaemonError> {
         let _inside = runtime.enter();
         let listen =
             |kind| signal(kind).map_err(|error| DaemonError::Machine("no signal handler", error));
@@ -35,7 +35,7 @@ impl Signals {
     }
 
     /// Waits for the next one and names it.
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         match &mut self.0 {
             Some(both) => both.next().await,
             None => std::future::pending().await,

@@ -3,22 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::scenario::SCENARIOS;
+use crate::support::flags::is_of_the_test_runner;
 
 /// How long faults go on in one scenario, at least; a little more where a kind is still to come.
 const SHORT_WINDOW: Duration = Duration::from_secs(20);
 const LONG_WINDOW: Duration = Duration::from_secs(60);
-
-/// Flags without a value that `cargo test -- ...` may pass to every test binary alike.
-const OF_THE_TEST_RUNNER: [&str; 8] = [
-    "--nocapture",
-    "--no-capture",
-    "--exact",
-    "--quiet",
-    "--ignored",
-    "--include-ignored",
-    "--show-output",
-    "--test",
-];
 
 /// See the module.
 pub(crate) struct Args {
@@ -51,7 +40,7 @@ impl Args {
                 "--list" => listed = true,
                 // What `cargo test` passes to every test binary alike.
                 "--test-threads" | "--skip" => drop(text()),
-                flag if OF_THE_TEST_RUNNER.contains(&flag) => {}
+                flag if is_of_the_test_runner(flag) => {}
                 flag if flag.starts_with("--") => {
                     return Err(format!("{flag}: there is no such flag"));
                 }

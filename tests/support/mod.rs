@@ -11,6 +11,7 @@
 
 pub(crate) mod bucket;
 pub(crate) mod cloud;
+pub(crate) mod flags;
 pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod machine;

@@ -11,6 +11,8 @@
 
 mod coverage;
 mod dice;
+#[path = "../support/flags.rs"]
+mod flags;
 mod group;
 mod happenings;
 mod members;
@@ -26,6 +28,7 @@ mod topic;
 mod trace;
 mod world;
 
+use flags::is_of_the_test_runner;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,19 +61,6 @@ struct Args {
     names: Vec<String>,
 }
 
-/// Flags without a value that `cargo test -- ...` may pass to every test binary alike.
-const OF_THE_TEST_RUNNER: [&str; 9] = [
-    "--list",
-    "--nocapture",
-    "--no-capture",
-    "--exact",
-    "--quiet",
-    "--ignored",
-    "--include-ignored",
-    "--show-output",
-    "--test",
-];
-
 fn args() -> Result<Args, String> {
     let mut args = Args::default();
     let mut words = std::env::args().skip(1);
@@ -93,7 +83,7 @@ fn args() -> Result<Args, String> {
             "--defects" => args.defects = true,
             // What `cargo test` passes to every test binary alike.
             "--test-threads" | "--skip" => drop(words.next()),
-            flag if OF_THE_TEST_RUNNER.contains(&flag) => {}
+            flag if is_of_the_test_runner(flag) => {}
             flag if flag.starts_with("--") => return Err(format!("{flag}: there is no such flag")),
             name => args.names.push(name.to_owned()),
         }

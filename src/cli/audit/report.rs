@@ -172,9 +172,8 @@ impl TopicReport {
 
     /// Kafka has records, and nothing of them is here: it may be the wrong place.
     pub(super) fn is_empty(&self) -> bool {
-        let mut partitions = self.kafka_partitions.iter();
         let has_records = |it: &PartitionReport| it.log.is_some_and(|log| log.len() > 0);
-        let is_empty = |it: &PartitionReport| it.objects + it.dead_letter_objects == 0;
-        self.kafka_partitions.iter().any(has_records) && partitions.all(is_empty)
+        self.kafka_partitions.iter().any(has_records)
+            && self.kafka_partitions.iter().all(PartitionReport::is_empty)
     }
 }

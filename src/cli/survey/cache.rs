@@ -1,8 +1,8 @@
 //! What HEAD told in earlier runs: a file for each root, in the order of its keys, so that it is
 //! read and written beside the listing and never held in memory.
 //!
-//! An entry counts as long as key, tag (with the time of the put) and size are the same. The file is a convenience: where it
-//! cannot be read or written the audit takes longer, and says so once.
+//! An entry counts as long as key, tag (with the time of the put) and size are the same. The file is
+//! a convenience: where it cannot be read or written the audit takes longer, and says so once.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};

@@ -98,8 +98,11 @@ pub fn gaps(
     let taken = taken(holdings);
     let start = log.map(|log| log.base);
     let mut found = Vec::new();
+    let first_base = taken.first().map(|(range, _)| range.base);
     let mut add = |base: Offset, end: Offset, next: Option<TimestampMs>| {
-        split(OffsetRange { base, end }, log, scope.forgives(next), &mut found);
+        let is_first = first_base.is_none_or(|first| end <= first);
+        let before_first = is_first && scope.asks_before_first();
+        split(OffsetRange { base, end }, log, scope.forgives(next), before_first, &mut found);
     };
     // At the ends of a span of time nobody can tell by offsets what belongs to it.
     let whole = scope.span.is_none();
@@ -110,7 +113,6 @@ pub fn gaps(
         {
             add(start, committed, None);
         }
-        found.iter_mut().for_each(|gap| gap.before_first = scope.asks_before_first());
         return found;
     };
     if let (Some(start), true, true) = (start, scope.since.is_some() || scope.from_start, whole) {
@@ -122,8 +124,6 @@ pub fn gaps(
     if let Some(committed) = holdings.standing.committed.filter(|_| whole) {
         add(last.0.end, committed, None);
     }
-    let before = found.iter_mut().filter(|gap| gap.range.end <= first.0.base);
-    before.for_each(|gap| gap.before_first = scope.asks_before_first());
     found
 }
 
@@ -145,7 +145,13 @@ fn taken(holdings: &Holdings) -> Vec<(OffsetRange, Option<TimestampMs>)> {
 }
 
 /// Tells what Kafka still has of a gap from what it has no more.
-fn split(range: OffsetRange, log: Option<OffsetRange>, forgiven: bool, found: &mut Vec<Gap>) {
+fn split(
+    range: OffsetRange,
+    log: Option<OffsetRange>,
+    forgiven: bool,
+    before_first: bool,
+    found: &mut Vec<Gap>,
+) {
     let nothing = OffsetRange { base: range.end, end: range.end };
     let log = log.unwrap_or(nothing);
     let within = |at: Offset| at.max(range.base).min(range.end.max(range.base));
@@ -156,7 +162,7 @@ fn split(range: OffsetRange, log: Option<OffsetRange>, forgiven: bool, found: &m
     {
         let range = OffsetRange { base, end };
         if !range.is_empty() {
-            found.push(Gap { range, kind, lands_at: None, before_first: false });
+            found.push(Gap { range, kind, lands_at: None, before_first });
         }
     }
 }

@@ -291,10 +291,7 @@ fn kind_of(batch: &KnownBatch, holdings: &Holdings, evidence: &Evidence<'_>) -> 
 impl PartitionReport {
     fn note(&mut self, reach: Option<Offset>) {
         let waiting = self.log.map_or(0, |log| log.len());
-        if self.objects + self.dead_letter_objects == 0
-            && self.group.committed.is_none()
-            && waiting > 0
-        {
+        if self.is_empty() && self.group.committed.is_none() && waiting > 0 {
             self.notes.push("nothing of it has landed here, and Kafka has records".to_owned());
         }
         let stray = |range: &&OffsetRange| reach.is_none_or(|reach| range.end > reach);
@@ -322,6 +319,11 @@ impl PartitionReport {
             ),
             _ => {}
         }
+    }
+
+    /// Whether no object of it is there.
+    pub const fn is_empty(&self) -> bool {
+        self.objects + self.dead_letter_objects == 0
     }
 
     /// How it stands, by all that is in the report.

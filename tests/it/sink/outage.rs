@@ -40,29 +40,41 @@ fn a_store_that_is_away_for_a_while_costs_nothing_but_time() {
     });
 }
 
-/// The broker dies and comes back, then freezes for longer than the session.
-fn broker_away(version: Version, topic: &str) {
-    let Some(minio) = Minio::shared() else { return };
-    let mut broker = Broker::start(version);
+/// A broker of its own, a busy sink that has landed something, and what was produced.
+fn begun(
+    version: Version,
+    topic: &str,
+    more: &[(&str, &str)],
+) -> Option<(Broker, Sink, Bulk, Expected)> {
+    let minio = Minio::shared()?;
+    let broker = Broker::start(version);
     broker.create_topic(topic, 4, &[]);
-    let config = {
-        let case = Case::at(&broker, minio, topic, 4);
-        busy(&case.config().set(&librdkafka("reconnect.backoff.max.ms"), 1000))
-    };
+    let config = Case::at(&broker, minio, topic, 4).config();
+    let config = config.set(&librdkafka("reconnect.backoff.max.ms"), 1000);
+    let set =
+        |config: SinkConfig, (key, value): &(&str, &str)| config.set(&librdkafka(key), *value);
+    let config = busy(&more.iter().fold(config, set));
     let bulk = Bulk { size: 300, ..Bulk::new(topic, 4, 6000) };
     let first = broker.produce_many(&bulk);
     let mut sink = Sink::run(&config);
     sink.wait_for_metric("kafka_s3_sink_landed_records_total", 500.0, PATIENCE);
+    Some((broker, sink, bulk, first))
+}
+
+/// The same case again, in the bucket that `begun` made.
+fn begun_case<'a>(broker: &'a Broker, topic: &str) -> Case<'a> {
+    let bucket = Bucket::of(Minio::shared().expect("it runs"), topic);
+    Case { bucket, broker, topic: topic.into(), partitions: 4 }
+}
+
+/// The broker dies and comes back, then freezes for longer than the session.
+fn broker_away(version: Version, topic: &str) {
+    let Some((mut broker, mut sink, bulk, first)) = begun(version, topic, &[]) else { return };
     broker.kill();
     wait_not_ready(&mut sink, "broker_reachable");
     broker.start_again();
     let second = broker.produce_many(&bulk.next());
-    let case = Case {
-        bucket: Bucket::of(minio, topic),
-        broker: &broker,
-        topic: topic.into(),
-        partitions: 4,
-    };
+    let case = begun_case(&broker, topic);
     case.wait_committed(&mut sink);
     sink.wait_ready(PATIENCE);
     broker.freeze();
@@ -90,16 +102,11 @@ fn a_broker_of_kafka_3_that_dies_and_comes_back() {
 /// has noticed. librdkafka's own way back is a race that it mostly wins; here it has none.
 #[test]
 fn a_client_that_was_told_of_no_brokers_finds_them_again() {
-    let Some(minio) = Minio::shared() else { return };
-    let (mut broker, topic) = (Broker::start(Version::V3), "e2e-no-brokers");
-    broker.create_topic(topic, 4, &[]);
-    let config = Case::at(&broker, minio, topic, 4).config();
-    let config = config.set(&librdkafka("reconnect.backoff.max.ms"), 1000);
-    let config = busy(&config.set(&librdkafka("metadata.recovery.strategy"), "none"));
-    let bulk = Bulk { size: 300, ..Bulk::new(topic, 4, 6000) };
-    let first = broker.produce_many(&bulk);
-    let mut sink = Sink::run(&config);
-    sink.wait_for_metric("kafka_s3_sink_landed_records_total", 500.0, PATIENCE);
+    let topic = "e2e-no-brokers";
+    let none = [("metadata.recovery.strategy", "none")];
+    let Some((mut broker, mut sink, bulk, first)) = begun(Version::V3, topic, &none) else {
+        return;
+    };
     broker.kill();
     wait_not_ready(&mut sink, "broker_reachable");
     assert!(!sink.log().contains(LOST), "a broker that is away is not forgotten");
@@ -109,8 +116,7 @@ fn a_client_that_was_told_of_no_brokers_finds_them_again() {
     std::thread::sleep(Duration::from_secs(3));
     broker.free_controller();
     let second = broker.produce_many(&bulk.next());
-    let bucket = Bucket::of(minio, topic);
-    let case = Case { bucket, broker: &broker, topic: topic.into(), partitions: 4 };
+    let case = begun_case(&broker, topic);
     case.wait_committed(&mut sink);
     sink.wait_ready(PATIENCE);
     sink.wait_for_log("the Kafka client knows its brokers again", PATIENCE);
