@@ -36,6 +36,10 @@ pub enum LaneInput {
     TopicId(Arc<str>, Arc<str>),
     /// Memory is short: give some up.
     FlushLargest,
+    /// End the open batches of this topic, or of all.
+    Flush(Option<Arc<str>>),
+    /// Rotate by these limits from now on; their layouts count for Kafka partitions to come.
+    Policies(Arc<TopicPolicies>),
     /// Land what is open, read no more.
     Shutdown,
 }
@@ -126,6 +130,8 @@ impl<S: Surroundings> Driver<S> {
             LaneInput::Head(ticket, reply) => self.sink.handle_head(now, &ticket, reply),
             LaneInput::TopicId(topic, id) => self.sink.handle_topic_id(now, &topic, &id),
             LaneInput::FlushLargest => self.sink.handle_flush_largest(now),
+            LaneInput::Flush(topic) => self.sink.handle_flush(now, topic.as_deref()),
+            LaneInput::Policies(policies) => self.take_policies(now, policies),
             LaneInput::Shutdown => {
                 self.shutting_down = true;
                 self.sink.handle_shutdown(now);
@@ -198,16 +204,20 @@ impl<S: Surroundings> Driver<S> {
 
     fn assigned(&mut self, now: Moment, partitions: Vec<(TopicPartition, Epoch)>) {
         for (partition, epoch) in partitions {
-            let policy = self
-                .by_topic
-                .entry(partition.topic.clone())
-                .or_insert_with(|| Arc::new(self.policies.of(&partition.topic).clone()));
-            let (policy, goal) = (Arc::clone(policy), self.outside.goal(&partition));
+            let policy = policy_of(&mut self.by_topic, &self.policies, &partition.topic);
+            let goal = self.outside.goal(&partition);
             self.sink.handle_assigned(now, partition, epoch, policy, goal);
         }
         if self.shutting_down {
             self.sink.handle_shutdown(now);
         }
+    }
+
+    fn take_policies(&mut self, now: Moment, policies: Arc<TopicPolicies>) {
+        self.policies = policies;
+        self.by_topic.clear();
+        let (known, policies) = (&mut self.by_topic, &self.policies);
+        self.sink.handle_policies(now, |topic| policy_of(known, policies, topic));
     }
 
     fn revoking(&mut self, now: Moment, partitions: Vec<(TopicPartition, Epoch)>, lost: bool) {
@@ -250,4 +260,14 @@ impl<S: Surroundings> Driver<S> {
             outside.commit(commits);
         }
     }
+}
+
+/// The policy of a topic, shared by its Kafka partitions.
+fn policy_of(
+    known: &mut HashMap<Arc<str>, Arc<RecordPolicy>>,
+    policies: &TopicPolicies,
+    topic: &Arc<str>,
+) -> Arc<RecordPolicy> {
+    let policy = known.entry(topic.clone());
+    Arc::clone(policy.or_insert_with(|| Arc::new(policies.of(topic).clone())))
 }

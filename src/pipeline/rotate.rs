@@ -26,6 +26,8 @@ pub enum RotationReason {
     UntilEnd,
     /// The Kafka partition is handed over.
     Revoked,
+    /// An operator asked for it.
+    Flush,
     /// The daemon stops.
     Shutdown,
     /// The Kafka partition stops at the record after it, or its log has a hole there.
@@ -36,7 +38,7 @@ pub enum RotationReason {
 
 impl RotationReason {
     /// Every reason, for metrics that name each one from the start.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MaxBytes,
         Self::MaxRecords,
         Self::MaxAge,
@@ -45,6 +47,7 @@ impl RotationReason {
         Self::Memory,
         Self::UntilEnd,
         Self::Revoked,
+        Self::Flush,
         Self::Shutdown,
         Self::Stopped,
         Self::Replay,
@@ -61,6 +64,7 @@ impl RotationReason {
             Self::Memory => "memory",
             Self::UntilEnd => "until_end",
             Self::Revoked => "revoked",
+            Self::Flush => "flush",
             Self::Shutdown => "shutdown",
             Self::Stopped => "stopped",
             Self::Replay => "replay",

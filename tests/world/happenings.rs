@@ -1,5 +1,7 @@
 //! What happens of itself: records come and go, time passes, brokers and memory fail.
 
+use std::sync::Arc;
+
 use kafka_s3_sink::daemon::driver::LaneInput;
 
 use crate::process::Process;
@@ -21,6 +23,8 @@ impl World {
             73 | 74 if self.rolls_back => self.roll_back(),
             75 | 76 => self.shorten_log(),
             77 if self.tampers => self.tamper(),
+            78 => self.flush(),
+            79 if self.policies_of_all.is_none() => self.change_limits(),
             _ => {}
         }
     }
@@ -154,6 +158,27 @@ impl World {
             process.post(lane, LaneInput::FlushLargest);
         }
         self.note(if short { "memory short" } else { "memory relaxed" }, String::new);
+    }
+
+    /// An operator wants what is held to land.
+    fn flush(&mut self) {
+        let Some(index) = self.some_process() else { return };
+        let process = &self.processes[index];
+        (0..process.lanes.len()).for_each(|lane| process.post(lane, LaneInput::Flush(None)));
+        let name = process.name;
+        self.note("flush wanted", || format!("process {name}"));
+    }
+
+    /// SIGHUP, with other limits; and another layout for the Kafka partitions to come.
+    fn change_limits(&mut self) {
+        let Some(index) = self.some_process() else { return };
+        let policies = Arc::new(self.policies());
+        let process = &self.processes[index];
+        for lane in 0..process.lanes.len() {
+            process.post(lane, LaneInput::Policies(Arc::clone(&policies)));
+        }
+        let name = process.name;
+        self.note("other limits", || format!("process {name}"));
     }
 
     /// Nothing else may be going on: to the next thing that is due.
