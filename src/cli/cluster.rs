@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Settings;
-use crate::daemon::matcher;
+use crate::config::{Settings, matcher};
 use crate::kafka::{Answers, KafkaError, Onlooker};
 use crate::pipeline::audit::Roots;
 use crate::record::{Committed, OffsetRange, TopicFacts, TopicPartition};

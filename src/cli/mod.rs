@@ -5,11 +5,11 @@
 //! | 0 | done: a signal ended the run and all that was read has landed (but for a pinned batch that was being read again: it is the next run's), or the goal was reached |
 //! | 1 | an error that the message explains |
 //! | 2 | the command line or the configuration is wrong, `check` found what must be mended, or `topics` refused a file |
-//! | 3 | `shutdown.timeout` passed before all that was read had landed; nothing is lost |
+//! | 3 | `shutdown.timeout`, or the time of `flush --wait`, passed before all that was read had landed; nothing is lost |
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
-//! | 5 | `check`, `audit`, `recover`, `ddl`, `topics` or `--until-end` could not reach a server, and found nothing worse |
+//! | 5 | `check`, `audit`, `recover`, `ddl`, `topics` or `--until-end` could not reach a server, and found nothing worse; `flush` or `healthcheck` no daemon |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
-//! | 7 | `audit` found nothing wrong, but of something nobody can say whether all is there |
+//! | 7 | `audit` found nothing wrong, but of something nobody can say whether all is there; what `flush --wait` waited for lands elsewhere, or has stopped |
 //! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
 
@@ -20,6 +20,8 @@ mod check;
 mod cluster;
 mod ddl;
 mod demo;
+mod flush;
+mod healthcheck;
 mod produce;
 mod recover;
 mod run;
@@ -41,6 +43,7 @@ use crate::kafka::{Refusal, refused_properties};
 const CONFIG_VARIABLE: &str = "KAFKA_S3_SINK_CONFIG";
 
 const WRONG_CONFIGURATION: u8 = 2;
+const DEADLINE_PASSED: u8 = 3;
 const UNREACHABLE: u8 = 5;
 const DAMAGED: u8 = 6;
 const OPEN: u8 = 7;
@@ -67,6 +70,10 @@ enum Command {
     Ddl(ddl::DdlArgs),
     /// Make the topics of a cluster what a file says
     Topics(topics::TopicsArgs),
+    /// Make a running daemon land what it holds now
+    Flush(flush::FlushArgs),
+    /// Ask a running daemon whether it is alive, or ready
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// See it work on embedded parts, with no server and no account
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
@@ -74,7 +81,7 @@ enum Command {
 }
 
 /// Where the configuration is.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 struct ConfigArgs {
     /// The TOML file; environment variables KAFKA_S3_SINK__SECTION__KEY override it
     #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE)]
@@ -114,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Recover(args) => recover::recover(&args),
         Command::Ddl(args) => ddl::ddl(&args),
         Command::Topics(args) => topics::topics(&args),
+        Command::Flush(args) => flush::flush(&args),
+        Command::Healthcheck(args) => healthcheck::healthcheck(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
     }

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigArgs, UNREACHABLE, WRONG_CONFIGURATION, failed, wrong_configuration};
-use crate::daemon::{self, DaemonError, Outcome, RunOptions};
+use super::{
+    ConfigArgs, DEADLINE_PASSED, UNREACHABLE, WRONG_CONFIGURATION, failed, wrong_configuration,
+};
+use crate::daemon::{self, DaemonError, Outcome, RunOptions, Source};
 use crate::kafka::HARD_STOP_EXIT_CODE;
 use crate::telemetry::logging;
 
-const DEADLINE_PASSED: u8 = 3;
 const SOME_STOPPED: u8 = 4;
 
 const HELP: &str = "\
@@ -52,15 +53,21 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return wrong_configuration(&errors),
     };
-    if let Err(error) = logging::init(&settings.log) {
-        return failed(&error.into());
-    }
+    let levels = match logging::init(&settings.log) {
+        Ok(levels) => levels,
+        Err(error) => return failed(&error.into()),
+    };
     end_on_panic();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "kafka-s3-sink starts");
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    match daemon::run(settings, RunOptions { until_end: args.until_end }) {
+    let config = args.config.clone();
+    let source = Source {
+        load: Box::new(move || config.load()),
+        set_level: Box::new(move |settings| levels.set(settings)),
+    };
+    match daemon::run(settings, RunOptions { until_end: args.until_end }, &source) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DeadlinePassed) => ExitCode::from(DEADLINE_PASSED),
         Ok(Outcome::SomeStopped) => ExitCode::from(SOME_STOPPED),

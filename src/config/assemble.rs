@@ -44,6 +44,7 @@ pub(super) fn settings(parts: &Parts, machine: Machine) -> Settings {
             level: values.owned_text("log.level"),
             format: match values.text("log.format") {
                 Some("json") => LogFormat::Json,
+                Some("journald") => LogFormat::Journald,
                 _ => LogFormat::Text,
             },
         },

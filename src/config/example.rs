@@ -17,6 +17,9 @@ const HEAD: &str = "\
 # Durations are written like \"5m\", \"90s\", \"1h30m\", \"500ms\"; sizes like \"64MiB\" (powers of 1024),
 # \"10MB\" (powers of 1000) or as a number of bytes.
 #
+# A running daemon that gets SIGHUP reads the file again, and takes up changes of the keys that say
+# so; the others wait for a restart. A file that is wrong changes nothing.
+#
 # This file is written by the program itself, and a test keeps it so.
 ";
 
@@ -78,7 +81,8 @@ fn write_key(text: &mut String, key: &KeySpec) {
         Fallback::Unset(_) => ("#", String::new()),
         Fallback::Machine(words, _) => ("#", format!(" Default: {words}.")),
     };
-    comment(text, &format!("{}{note}", key.doc));
+    let live = if key.is_live() { " Taken up on SIGHUP." } else { "" };
+    comment(text, &format!("{}{note}{live}", key.doc));
     let _ = writeln!(text, "{mark}{} = {}", key.name(), key.sample());
 }
 

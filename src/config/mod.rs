@@ -13,11 +13,13 @@ mod example;
 mod librdkafka;
 mod machine;
 pub(crate) mod memory;
+mod reload;
 mod render;
 mod rules;
 mod schema;
 mod settings;
 mod source;
+mod subscription;
 mod suggest;
 mod topics;
 mod units;
@@ -31,12 +33,14 @@ mod tests;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use example::complete_example;
+pub use reload::TakenUp;
 pub use schema::{Check, Fallback, KeySpec, Kind, ListCheck, SECTIONS, SectionSpec};
 pub use settings::{
     Assignor, GroupProtocol, HttpSettings, KafkaSettings, LogFormat, LogSettings, MemorySettings,
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
 };
 pub use source::environment;
+pub(crate) use subscription::matcher;
 pub use topics::{TopicSpec, WrittenProperty, topics_from_file};
 pub(crate) use units::{parse_duration, parse_size};
 

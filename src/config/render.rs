@@ -45,7 +45,7 @@ impl Settings {
     }
 
     /// The value of a key as TOML; `None` if it is unset.
-    fn shown(&self, path: &str) -> Option<String> {
+    pub(super) fn shown(&self, path: &str) -> Option<String> {
         let (section, name) = path.split_once('.')?;
         match section {
             "kafka" if name == "isolation_level" => {
@@ -60,6 +60,7 @@ impl Settings {
             "log" => Some(quoted(match self.log.format {
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
+                LogFormat::Journald => "journald",
             })),
             "shutdown" => Some(quoted(&units::format_duration(self.shutdown.timeout))),
             _ => of_policy(&self.topics.default, path),
@@ -136,7 +137,7 @@ fn of_s3(s3: &S3Settings, name: &str) -> Option<String> {
 }
 
 /// A policy by the names of its keys, for the general one and for those of topics.
-fn of_policy(policy: &RecordPolicy, path: &str) -> Option<String> {
+pub(super) fn of_policy(policy: &RecordPolicy, path: &str) -> Option<String> {
     let RecordPolicy { layout, rotation, compression_level } = policy;
     match path {
         "layout.prefix" => Some(quoted(&layout.prefix)),

@@ -177,6 +177,8 @@ pub enum LogFormat {
     Text,
     /// For collectors.
     Json,
+    /// To systemd's journal itself, with priorities and fields.
+    Journald,
 }
 
 /// Stopping.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::config::matcher;
 use crate::kafka::{KafkaEdge, KafkaError, all};
-use crate::record::{Offset, TopicPartition, is_internal};
+use crate::record::{Offset, TopicPartition};
 
 /// Where each Kafka partition's run ends; empty for a run without end.
 #[derive(Debug, Default)]
@@ -50,32 +51,5 @@ impl Goals {
         let known = |topic: &str| self.0.keys().any(|partition| &*partition.topic == topic);
         let named = topics.iter().map(String::as_str).filter(|topic| !topic.starts_with('^'));
         named.filter(|topic| !known(topic)).collect()
-    }
-}
-
-/// Whether a topic is subscribed: by name, or by an expression that begins with `^`, which never
-/// means Kafka's own topics.
-pub(crate) fn matcher(topics: &[String]) -> impl Fn(&str) -> bool + use<> {
-    let (patterns, names): (Vec<_>, Vec<_>) =
-        topics.iter().cloned().partition(|topic| topic.starts_with('^'));
-    // The configuration refused what is no expression.
-    let patterns: Vec<_> = patterns.iter().filter_map(|p| regex::Regex::new(p).ok()).collect();
-    move |topic| {
-        names.iter().any(|name| name == topic)
-            || (!is_internal(topic) && patterns.iter().any(|p| p.is_match(topic)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_match_whole_and_expressions_as_they_say() {
-        let matches = matcher(&["orders".into(), "^clicks\\..*".into()]);
-        assert!(matches("orders") && matches("clicks.web"));
-        assert!(!matches("orders2") && !matches("my.clicks.web"));
-        let all = matcher(&["^.*".into()]);
-        assert!(all("orders") && all("__mine") && !all("__consumer_offsets"));
     }
 }

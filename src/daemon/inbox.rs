@@ -4,9 +4,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::driver::LaneInput;
 use crate::kafka::LaneWaker;
-use crate::record::{Epoch, TopicPartition};
+use crate::record::{Epoch, TopicPartition, Unlanded};
 
 /// What comes into a lane's inbox.
 pub(super) enum Mail {
@@ -16,6 +18,11 @@ pub(super) enum Mail {
         partitions: Vec<(TopicPartition, Epoch)>,
         lost: bool,
         gone: Arc<Latch>,
+    },
+    /// End the open batches of a topic, or of all, and tell what has not landed.
+    Flush {
+        topic: Option<Arc<str>>,
+        unlanded: oneshot::Sender<Vec<Unlanded>>,
     },
     /// End the thread.
     End,

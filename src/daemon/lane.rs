@@ -81,6 +81,11 @@ impl Lane {
                 self.driver.outside.leaving.extend(leaving);
                 self.driver.take(LaneInput::Revoking(partitions, lost));
             }
+            Mail::Flush { topic, unlanded } => {
+                self.driver.take(LaneInput::Flush(topic.clone()));
+                // Who asked may have gone.
+                let _ = unlanded.send(self.driver.sink.unlanded(topic.as_deref()));
+            }
             Mail::End => {
                 self.publish();
                 return true;

@@ -10,9 +10,11 @@
 #![allow(clippy::disallowed_methods, reason = "the daemon is where time comes from")]
 
 mod clock;
+mod descriptors;
 pub mod driver;
 mod elsewhere;
 mod error;
+mod flush;
 mod goal;
 mod group;
 mod inbox;
@@ -21,6 +23,7 @@ mod lane;
 mod memory;
 mod news;
 mod observe;
+mod reload;
 mod resolver;
 mod run;
 mod shutdown;
@@ -32,8 +35,8 @@ mod watch;
 mod world;
 
 pub use error::DaemonError;
-pub(crate) use goal::matcher;
 pub(crate) use landed::{any_landed, bucket_ends, each_name};
+pub use reload::Source;
 pub use run::{Outcome, run};
 pub(crate) use signals::Signals;
 pub(crate) use start::{probe_key, session};

@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::descriptors;
 use super::elsewhere::Elsewhere;
 use super::error::DaemonError;
+use super::flush::Flusher;
 use super::goal::Goals;
 use super::group::{Held, Listener};
 use super::inbox::{LaneHandle, Mail};
 use super::memory::Budget;
 use super::news::News;
+use super::reload::{Reloader, Source};
 use super::shutdown::shut_down;
-use super::signals::Signals;
+use super::signals::{Asked, Signals};
 use super::start::{self, Lanes};
 use super::world::{RunOptions, World};
 use crate::config::Settings;
@@ -39,7 +42,12 @@ pub enum Outcome {
 }
 
 /// Runs the sink until a signal, the goal, or an error ends it.
-pub fn run(settings: Settings, options: RunOptions) -> Result<Outcome, DaemonError> {
+pub fn run(
+    settings: Settings,
+    options: RunOptions,
+    source: &Source,
+) -> Result<Outcome, DaemonError> {
+    descriptors::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("s3")
@@ -56,7 +64,7 @@ pub fn run(settings: Settings, options: RunOptions) -> Result<Outcome, DaemonErr
         began: Instant::now(),
     };
     let mut signals = Signals::listen(&world.runtime)?;
-    let outcome = run_in(&world, options, &mut signals);
+    let outcome = run_in(&world, options, source, &mut signals);
     if options.until_end && outcome.is_ok() {
         tell_totals(&world);
     }
@@ -76,9 +84,11 @@ fn tell_totals(world: &World) {
 fn run_in(
     world: &World,
     options: RunOptions,
+    source: &Source,
     signals: &mut Signals,
 ) -> Result<Outcome, DaemonError> {
-    serve_http(world)?;
+    let flusher = Arc::new(Flusher::default());
+    serve_http(world, Arc::clone(&flusher))?;
     let Some((store, conditional)) = start::open_store(world, options, signals)? else {
         return Ok(Outcome::Done);
     };
@@ -105,19 +115,23 @@ fn run_in(
     let lanes = Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget };
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());
+    flusher.set_lanes(&handles);
     edge.join()?;
     systemd::ready();
     let goals = options.until_end.then_some(&*goals);
-    let end = world.runtime.block_on(wait_for_end(world, &edge, goals, &mut heard, signals));
-    finish(world, &edge, &handles, heard, signals, end)
+    let settings = world.settings.clone();
+    let mut reloader = Reloader { world, source, options, edge: &edge, lanes: &handles, settings };
+    let end = world.runtime.block_on(wait_for_end(&mut reloader, goals, &mut heard, signals));
+    let timeout = reloader.settings.shutdown.timeout;
+    finish(world, &edge, &handles, heard, signals, timeout, end)
 }
 
 /// Serves the endpoints and systemd until the runtime goes.
-fn serve_http(world: &World) -> Result<(), DaemonError> {
+fn serve_http(world: &World, flusher: Arc<Flusher>) -> Result<(), DaemonError> {
     world.metrics.set_memory_budget(world.settings.memory.limit);
     let (metrics, status) = (Arc::clone(&world.metrics), Arc::clone(&world.status));
     let forever = std::future::pending();
-    world.runtime.block_on(http::serve(&world.settings.http, metrics, status, forever))?;
+    world.runtime.block_on(http::serve(&world.settings.http, metrics, status, flusher, forever))?;
     let status = Arc::clone(&world.status);
     world.runtime.spawn(systemd::tend(status, std::future::pending()));
     Ok(())
@@ -158,16 +172,19 @@ enum End {
 }
 
 async fn wait_for_end(
-    world: &World,
-    edge: &KafkaEdge,
+    reloader: &mut Reloader<'_>,
     goals: Option<&Goals>,
     news: &mut UnboundedReceiver<News>,
     signals: &mut Signals,
 ) -> End {
+    let (world, edge) = (reloader.world, reloader.edge);
     let (mut empty_since, mut elsewhere) = (None, Elsewhere::default());
     loop {
         tokio::select! {
-            name = signals.next() => return signal_came(name),
+            asked = signals.any() => match asked {
+                Asked::End(name) => return signal_came(name),
+                Asked::Reload => reloader.reload(),
+            },
             heard = news.recv() => match heard {
                 Some(News::Fatal(message)) => return End::Fatal(message),
                 // A run without an end waits until it is mended.
@@ -227,6 +244,7 @@ fn finish(
     lanes: &[LaneHandle],
     news: UnboundedReceiver<News>,
     signals: &mut Signals,
+    timeout: Duration,
     end: End,
 ) -> Result<Outcome, DaemonError> {
     world.status.shutting_down();
@@ -238,7 +256,7 @@ fn finish(
         End::Signal => Outcome::Done,
     };
     signals.exit_on_the_next(&world.runtime);
-    let in_time = shut_down(world, edge, lanes, news);
+    let in_time = shut_down(world, edge, lanes, news, timeout);
     for lane in lanes {
         lane.post(Mail::End);
     }

@@ -19,8 +19,9 @@ pub(super) fn shut_down(
     edge: &KafkaEdge,
     lanes: &[LaneHandle],
     mut news: UnboundedReceiver<News>,
+    timeout: Duration,
 ) -> bool {
-    let deadline = Instant::now() + world.settings.shutdown.timeout;
+    let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now());
     for lane in lanes {
         lane.send(LaneInput::Shutdown);

@@ -123,17 +123,23 @@ impl KafkaEdge {
     /// Subscribes and starts the group thread. A second call does nothing.
     pub fn join(&self) -> Result<(), KafkaError> {
         let Some(group) = lock(&self.0.group).take() else { return Ok(()) };
-        let topics = self.0.topics.iter().map(|t| TopicPartition::new(t.as_str(), -1));
-        let list = PartitionList::at(&topics.collect::<Vec<_>>(), 0);
-        // SAFETY: client and list outlive the call.
-        let code = unsafe { c::rd_kafka_subscribe(self.0.client.ptr(), list.ptr()) };
-        native::check_code(code).map_err(KafkaError::Subscribe)?;
+        self.subscribe(&self.0.topics)?;
         let (ended, receiver) = mpsc::channel();
         *lock(&self.0.ended) = Some(receiver);
         spawn("kafka-group", move || {
             group.run();
             let _ = ended.send(());
         })
+    }
+
+    /// Subscribes to these topics from now on, without leaving the group: what is not among them
+    /// is revoked.
+    pub fn subscribe(&self, topics: &[String]) -> Result<(), KafkaError> {
+        let topics = topics.iter().map(|topic| TopicPartition::new(topic.as_str(), -1));
+        let list = PartitionList::at(&topics.collect::<Vec<_>>(), 0);
+        // SAFETY: client and list outlive the call.
+        let code = unsafe { c::rd_kafka_subscribe(self.0.client.ptr(), list.ptr()) };
+        native::check_code(code).map_err(KafkaError::Subscribe)
     }
 
     /// Leaves the group: everything is revoked through the listener, then the coordinator is

@@ -46,7 +46,6 @@ pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes
 pub use memory::MemoryUse;
 pub use metadata::{BatchFacts, FirstRecord, ObjectFacts};
 pub use moment::Moment;
-pub use operator::Unlanded;
 pub use pin::{Mark, Metadata, Pin, decode_metadata, encode_metadata};
 pub use resolve::{is_blind, is_ours, saw_enough, wants_end};
 pub use rotate::RotationReason;

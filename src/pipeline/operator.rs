@@ -9,18 +9,7 @@ use super::moment::Moment;
 use super::partition::{Context, Partition, Phase};
 use super::rotate::{RotationReason, due_by_age};
 use super::sink::Sink;
-use crate::record::{Epoch, Offset, RecordPolicy, TopicPartition};
-
-/// What was read of a Kafka partition and has not landed: it has when `end` is committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlanded {
-    /// Which one.
-    pub partition: TopicPartition,
-    /// Its assignment.
-    pub epoch: Epoch,
-    /// The end of its last batch.
-    pub end: Offset,
-}
+use crate::record::{RecordPolicy, TopicPartition, Unlanded};
 
 impl Sink {
     /// Ends the open batches of a topic, or of all, so that they land now.

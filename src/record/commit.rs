@@ -47,6 +47,17 @@ pub struct Committed {
 /// What the group holds for every Kafka partition of one topic.
 pub type CommittedOffsets = BTreeMap<i32, Committed>;
 
+/// What was read of a Kafka partition and has not landed: it has when `end` is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlanded {
+    /// Which one.
+    pub partition: TopicPartition,
+    /// Its assignment.
+    pub epoch: Epoch,
+    /// The end of its last batch.
+    pub end: Offset,
+}
+
 /// What is known of a topic at the moment one of its Kafka partitions is assigned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicFacts {

@@ -10,6 +10,7 @@ mod policy;
 
 pub use commit::{
     BucketEnd, CommitError, CommitRequest, Committed, CommittedOffsets, ResolveError, TopicFacts,
+    Unlanded,
 };
 pub use defect::Defect;
 pub use object::{

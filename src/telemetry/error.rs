@@ -49,6 +49,14 @@ pub enum TelemetryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The journal does not take lines.
+    #[error(
+        "log.format: the journal cannot be reached: {0}; write text or json where there is no journald"
+    )]
+    NoJournal(io::Error),
+    /// Another level cannot be set.
+    #[error("log.level: it stays as it is: {0}")]
+    LevelStays(String),
     /// Logging is set up once a process.
     #[error("logging was set up before in this process: {0}")]
     LoggingTwice(String),

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use super::TelemetryError;
 use crate::config::{LogFormat, LogSettings};
@@ -32,14 +33,31 @@ const QUIET: &[(&str, &str)] = &[
 /// The variable that wins over it.
 const VARIABLE: &str = "RUST_LOG";
 
+/// Lets another level be set while the process runs.
+pub struct Levels(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl Levels {
+    /// Logs at another level from now on; `RUST_LOG` wins if it is set.
+    pub fn set(&self, settings: &LogSettings) -> Result<(), TelemetryError> {
+        (self.0)(wanted(settings)?).map_err(TelemetryError::LevelStays)
+    }
+}
+
 /// Sends log lines to standard error as the settings say; `RUST_LOG` wins if it is set.
-pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
-    let from_environment = std::env::var(VARIABLE).ok();
-    let filter = filter(settings, from_environment.as_deref())?;
+pub fn init(settings: &LogSettings) -> Result<Levels, TelemetryError> {
+    let filter = wanted(settings)?;
     let colours = io::stderr().is_terminal();
-    dispatch(filter, settings.format, colours, io::stderr)
-        .try_init()
-        .map_err(|error| TelemetryError::LoggingTwice(error.to_string()))
+    let lines = match settings.format {
+        LogFormat::Journald => journal()?,
+        format => lines(format, colours, io::stderr),
+    };
+    let (dispatch, levels) = dispatch(filter, lines);
+    dispatch.try_init().map_err(|error| TelemetryError::LoggingTwice(error.to_string()))?;
+    Ok(levels)
+}
+
+fn wanted(settings: &LogSettings) -> Result<EnvFilter, TelemetryError> {
+    filter(settings, std::env::var(VARIABLE).ok().as_deref())
 }
 
 fn filter(
@@ -81,19 +99,34 @@ fn misspelt_level<'a>(directives: &[&'a str]) -> Option<&'a str> {
     bare.find(|word| word.parse::<LevelFilter>().is_err()).copied()
 }
 
-fn dispatch<W>(filter: EnvFilter, format: LogFormat, colours: bool, writer: W) -> Dispatch
+/// Where and how lines are written.
+type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
+/// What is left of all lines before they are written.
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+
+fn dispatch(filter: EnvFilter, lines: Lines) -> (Dispatch, Levels) {
+    let (filter, handle) = reload::Layer::new(filter);
+    let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+    let dispatch = tracing_subscriber::registry().with(filter).with(lines).into();
+    (dispatch, Levels(Box::new(set)))
+}
+
+fn lines<W>(format: LogFormat, colours: bool, writer: W) -> Lines
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     // A line that cannot be written (the log's reader is gone) must not panic: this would.
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     match format {
-        LogFormat::Text => lines.with_ansi(colours).into(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).into(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        _ => lines.with_ansi(colours).boxed(),
     }
+}
+
+/// With priorities and fields, which lines on standard error lose on their way to the journal.
+fn journal() -> Result<Lines, TelemetryError> {
+    let journal = tracing_journald::layer().map_err(TelemetryError::NoJournal)?;
+    Ok(journal.with_syslog_identifier("kafka-s3-sink".to_owned()).boxed())
 }
 
 #[cfg(test)]
@@ -124,7 +157,8 @@ mod tests {
         let lines = Lines::default();
         let sink = lines.clone();
         let filter = filter(settings, from_environment).unwrap();
-        let dispatch = dispatch(filter, settings.format, false, move || sink.clone());
+        let written = super::lines(settings.format, false, move || sink.clone());
+        let (dispatch, _) = dispatch(filter, written);
         tracing::dispatcher::with_default(&dispatch, tell);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

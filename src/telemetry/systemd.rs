@@ -20,6 +20,15 @@ pub fn ready() {
     notify(&NotifyState::Ready);
 }
 
+/// The configuration is being read again; `ready` ends it.
+pub fn reloading() {
+    notify(&NotifyState::Reloading);
+    // Without the moment systemd does not take the word of a unit with `Type=notify-reload`.
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&now);
+    }
+}
+
 /// The shutdown has begun.
 pub fn stopping() {
     notify(&NotifyState::Stopping);

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::report::{Report, Verdict};
 use super::words;
-use crate::config::{KafkaSettings, Settings};
-use crate::daemon::matcher;
+use crate::config::{KafkaSettings, Settings, matcher};
 use crate::kafka::{self, KafkaError, Onlooker};
 use crate::record::{IsolationLevel, RecordPolicy, TopicPartition};
 

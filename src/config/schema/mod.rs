@@ -96,6 +96,11 @@ impl KeySpec {
         format!("{}{}", super::source::PREFIX, self.path.replace('.', "__").to_uppercase())
     }
 
+    /// Whether a running daemon takes a change up on SIGHUP.
+    pub fn is_live(&self) -> bool {
+        self.section() == "rotation" || LIVE.contains(&self.path)
+    }
+
     /// A value that is allowed, as TOML: the default if there is one.
     pub fn sample(&self) -> &'static str {
         match self.fallback {
@@ -131,6 +136,15 @@ pub const SECTIONS: &[SectionSpec] = &[
     process::HTTP,
     process::LOG,
     process::SHUTDOWN,
+];
+
+/// What a running daemon takes up beside `[rotation]`.
+const LIVE: &[&str] = &[
+    "kafka.topics",
+    "layout.compression_level",
+    "layout.max_open_hive_partitions",
+    "log.level",
+    "shutdown.timeout",
 ];
 
 /// The section whose keys are librdkafka's own.

@@ -38,7 +38,7 @@ pub(super) const HTTP: SectionSpec = SectionSpec {
             kind: Kind::Text(rules::file),
             fallback: Fallback::Unset(r#""/run/credentials/token""#),
             doc: "A file whose first line is a bearer token that every path but /livez and \
-                  /readyz wants.",
+                  /readyz wants. Without one nobody may ask for a flush.",
         },
     ],
 };
@@ -57,9 +57,10 @@ pub(super) const LOG: SectionSpec = SectionSpec {
         },
         KeySpec {
             path: "log.format",
-            kind: Kind::Choice(&["text", "json"]),
+            kind: Kind::Choice(&["text", "json", "journald"]),
             fallback: Fallback::Value(r#""text""#),
-            doc: "text for people, json for collectors.",
+            doc: "text for people, json for collectors, both on standard error; journald for systemd's \
+                  journal, with priorities and fields.",
         },
     ],
 };

@@ -68,7 +68,7 @@ fn one_error_is_one() {
     assert_eq!(
         errors.to_string(),
         "the configuration has an error:\n  sink.toml:9:1: log.format: \"xml\" is not allowed; \
-         allowed: text, json"
+         allowed: text, json, journald"
     );
     let place = Place::Line { file: "sink.toml".into(), line: 9, column: 1 };
     let [ConfigError::Value { place: at, key, .. }] = errors.errors() else { panic!("{errors:?}") };

@@ -6,6 +6,7 @@ mod errors;
 mod examples;
 mod librdkafka;
 mod policies;
+mod reload;
 mod rendering;
 mod rules;
 mod settings;

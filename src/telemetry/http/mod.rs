@@ -1,14 +1,17 @@
-//! The HTTP endpoints: Prometheus, Kubernetes and people read, nobody writes.
+//! The HTTP endpoints: Prometheus, Kubernetes and people read; who has the token may ask for a flush.
 //!
 //! | path | answers | token |
 //! |---|---|---|
 //! | `/livez` | 200 while every thread beats, else 503 | no |
 //! | `/readyz` | 200 if every condition holds, else 503; the body lists them | no |
-//! | `/metrics` | Prometheus' text format | yes |
-//! | `/status` | everything, as JSON | yes |
+//! | `/metrics` | Prometheus' text format | if there is one |
+//! | `/status` | everything, as JSON | if there is one |
+//! | `POST /flush`, `POST /flush/TOPIC` | ends the open batches, and says what is to land, as JSON | always: without `http.token_file` nobody may |
 //!
-//! The daemon gives it `Metrics` and `Status` and a future that ends it.
+//! The daemon gives it `Metrics`, `Status`, what it does on request, and a future that ends it.
+//! `ask` is the other end, for subcommands that speak with a running daemon.
 
+mod ask;
 mod routes;
 mod server;
 #[cfg(test)]
@@ -22,9 +25,21 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::ask::{Answer, AskError, Daemon, FlushAnswer, Position, ToLand};
+use self::routes::Sources;
+pub(crate) use self::server::CONNECTIONS;
 use self::token::Token;
 use super::{Metrics, Status, TelemetryError};
 use crate::config::HttpSettings;
+use crate::record::Unlanded;
+
+/// What a running daemon does when it is asked to.
+#[async_trait::async_trait]
+pub trait Control: Send + Sync {
+    /// Ends the open batches of a topic, or of all, and tells what has not landed by then; `None`
+    /// before it reads.
+    async fn flush(&self, topic: Option<&str>) -> Option<Vec<Unlanded>>;
+}
 
 /// Serves the endpoints on the present tokio runtime until `shutdown` resolves; the task ends
 /// within two seconds after that. Answers the address that was bound, and `None` where
@@ -33,6 +48,7 @@ pub async fn serve(
     settings: &HttpSettings,
     metrics: Arc<Metrics>,
     status: Arc<Status>,
+    control: Arc<dyn Control>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Option<(SocketAddr, JoinHandle<()>)>, TelemetryError> {
     let Some(wanted) = settings.listen else { return Ok(None) };
@@ -46,7 +62,7 @@ pub async fn serve(
              or let http.listen be a loopback address"
         );
     }
-    let router = routes::router(metrics, status, token);
+    let router = routes::router(Sources { metrics, status, control }, token);
     let task = tokio::spawn(server::run(listener, router, shutdown));
     Ok(Some((address, task)))
 }

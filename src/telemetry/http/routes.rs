@@ -3,34 +3,44 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::Control;
+use super::ask::FlushAnswer;
 use super::token::Token;
 use crate::telemetry::{Metrics, Status};
 
+/// Where answers come from.
 #[derive(Clone)]
-struct Sources {
-    metrics: Arc<Metrics>,
-    status: Arc<Status>,
+pub(super) struct Sources {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) status: Arc<Status>,
+    pub(super) control: Arc<dyn Control>,
 }
 
 /// `get` answers HEAD too, without the body.
-pub(super) fn router(metrics: Arc<Metrics>, status: Arc<Status>, token: Option<Token>) -> Router {
+pub(super) fn router(sources: Sources, token: Option<Token>) -> Router {
     let open = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
     let mut guarded = Router::new()
         .route("/metrics", get(metrics_text))
         .route("/status", get(full_status))
         .fallback(unknown);
     if let Some(token) = token {
-        guarded = guarded.layer(middleware::from_fn_with_state(token, authorise));
+        guarded = guarded
+            .route("/flush", post(flush_all))
+            .route("/flush/{topic}", post(flush_topic))
+            .layer(middleware::from_fn_with_state(token, authorise));
+    } else {
+        // A page in a browser on this machine could ask too.
+        guarded = guarded.route("/flush", post(no_token)).route("/flush/{topic}", post(no_token));
     }
-    open.merge(guarded).with_state(Sources { metrics, status })
+    open.merge(guarded).with_state(sources)
 }
 
 async fn authorise(State(token): State<Token>, request: Request, next: Next) -> Response {
@@ -62,8 +72,32 @@ async fn metrics_text(State(sources): State<Sources>) -> Response {
     (content_type, sources.metrics.render(&sources.status)).into_response()
 }
 
+async fn flush_all(State(sources): State<Sources>) -> Response {
+    flush(&sources, None).await
+}
+
+async fn flush_topic(State(sources): State<Sources>, Path(topic): Path<String>) -> Response {
+    flush(&sources, Some(&topic)).await
+}
+
+async fn flush(sources: &Sources, topic: Option<&str>) -> Response {
+    match sources.control.flush(topic).await {
+        Some(unlanded) => json(StatusCode::ACCEPTED, &FlushAnswer::of(unlanded)),
+        None => {
+            let text = "the daemon does not read yet; /readyz says what it waits for\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn no_token() -> Response {
+    let text = "nobody may ask for a flush without a token: set http.token_file, and restart\n";
+    (StatusCode::FORBIDDEN, text).into_response()
+}
+
 async fn unknown() -> Response {
-    (StatusCode::NOT_FOUND, "there are /metrics, /livez, /readyz and /status\n").into_response()
+    let text = "there are /metrics, /livez, /readyz and /status, and POST /flush\n";
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 fn ok_if(holds: bool) -> StatusCode {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::*;
-use crate::record::{Epoch, TimestampMs, TopicPartition};
+use crate::record::{Epoch, Offset, TimestampMs, TopicPartition};
 use crate::telemetry::status::liveness::BEAT_WITHIN;
 use crate::telemetry::{Condition, KafkaPartitionStatus, Stop, clock};
 
@@ -32,9 +32,27 @@ async fn start_with(status: Status, token_file: Option<PathBuf>) -> Server {
     let settings = HttpSettings { listen: Some(ANY_PORT), token_file };
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
-    let served = serve(&settings, metrics.clone(), status.clone(), shutdown).await.unwrap();
+    let served = serve(&settings, metrics.clone(), status.clone(), Arc::new(Holding), shutdown)
+        .await
+        .unwrap();
     let (address, task) = served.unwrap();
     Server { address, metrics, status, stop, task }
+}
+
+/// A daemon that holds records of one Kafka partition, and does not read `later` yet.
+struct Holding;
+
+#[async_trait::async_trait]
+impl Control for Holding {
+    async fn flush(&self, topic: Option<&str>) -> Option<Vec<Unlanded>> {
+        let partition = TopicPartition::new("orders", 3);
+        let held = Unlanded { partition, epoch: Epoch(7), end: Offset(42) };
+        match topic {
+            Some("later") => None,
+            Some("orders") | None => Some(vec![held]),
+            Some(_) => Some(Vec::new()),
+        }
+    }
 }
 
 struct Answer {
@@ -270,7 +288,7 @@ async fn a_port_that_is_taken_is_an_error_that_names_the_setting() {
     let address = taken.local_addr().unwrap();
     let settings = HttpSettings { listen: Some(address), token_file: None };
     let never = std::future::pending();
-    let served = serve(&settings, Arc::default(), Arc::default(), never).await;
+    let served = serve(&settings, Arc::default(), Arc::default(), Arc::new(Holding), never).await;
     let error = served.unwrap_err().to_string();
     assert!(error.starts_with(&format!("http.listen: cannot listen on {address}: ")), "{error}");
     assert!(error.contains("choose another port"), "{error}");
@@ -281,7 +299,7 @@ async fn a_missing_token_file_keeps_the_endpoints_shut() {
     let token_file = Some("no/such/file".into());
     let settings = HttpSettings { listen: Some(ANY_PORT), token_file };
     let never = std::future::pending();
-    let served = serve(&settings, Arc::default(), Arc::default(), never).await;
+    let served = serve(&settings, Arc::default(), Arc::default(), Arc::new(Holding), never).await;
     assert!(matches!(served, Err(TelemetryError::TokenFile { .. })));
 }
 
@@ -289,6 +307,65 @@ async fn a_missing_token_file_keeps_the_endpoints_shut() {
 async fn without_an_address_nothing_listens() {
     let settings = HttpSettings { listen: None, token_file: None };
     let never = std::future::pending();
-    let served = serve(&settings, Arc::default(), Arc::default(), never).await.unwrap();
+    let served =
+        serve(&settings, Arc::default(), Arc::default(), Arc::new(Holding), never).await.unwrap();
     assert!(served.is_none());
+}
+
+#[tokio::test]
+async fn who_has_the_token_may_ask_for_a_flush_and_nobody_else() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "s3cret\n").unwrap();
+    let server = start(Some(file.path().into())).await;
+    let post = |path: &str, headers: &str| {
+        format!("POST {path} HTTP/1.1\r\n{headers}content-length: 0\r\n")
+    };
+    let bearer = "authorization: Bearer s3cret\r\n";
+    for wrong in ["", "authorization: Bearer s3cre\r\n", "authorization: Basic s3cret\r\n"] {
+        assert_eq!(server.ask(&post("/flush", wrong)).await.code, 401, "{wrong}");
+        assert_eq!(server.ask(&post("/flush/orders", wrong)).await.code, 401, "{wrong}");
+    }
+    let held = serde_json::json!({ "unlanded": [
+        { "topic": "orders", "partition": 3, "epoch": 7, "end": 42 },
+    ] });
+    for path in ["/flush", "/flush/orders"] {
+        let answer = server.ask(&post(path, bearer)).await;
+        assert_eq!((answer.code, answer.json()), (202, held.clone()), "{path}");
+    }
+    let nothing = server.ask(&post("/flush/clicks", bearer)).await;
+    assert_eq!(nothing.json(), serde_json::json!({ "unlanded": [] }));
+    assert_eq!(server.ask(&post("/flush/later", bearer)).await.code, 503);
+    let looked = server.ask(&format!("GET /flush HTTP/1.1\r\n{bearer}")).await;
+    assert_eq!(looked.code, 405, "a look changes nothing");
+    server.end().await;
+
+    let open = start(None).await;
+    let answer = open.ask(&post("/flush", bearer)).await;
+    assert_eq!(answer.code, 403);
+    assert!(answer.body.contains("http.token_file"), "{}", answer.body);
+    open.end().await;
+}
+
+#[tokio::test]
+async fn a_subcommand_asks_a_daemon_as_its_settings_say() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "s3cret\n").unwrap();
+    let server = start(Some(file.path().into())).await;
+    let settings =
+        |listen: Option<SocketAddr>| HttpSettings { listen, token_file: Some(file.path().into()) };
+    let anywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), server.address.port());
+    let daemon = Daemon::of(&settings(Some(anywhere))).unwrap();
+    assert_eq!(daemon.get_openly("/livez").await.unwrap().code, 200);
+    assert_eq!(daemon.get_openly("/status").await.unwrap().code, 401);
+    assert_eq!(daemon.get("/status").await.unwrap().code, 200);
+    let answer = daemon.post("/flush/orders").await.unwrap();
+    let told: ask::FlushAnswer = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.is_good(), told.unlanded[0].end), (true, 42));
+    server.end().await;
+
+    let silent = daemon.get("/status").await.unwrap_err().to_string();
+    assert!(silent.contains("does it run"), "{silent}");
+    let off = Daemon::of(&settings(None)).unwrap_err().to_string();
+    assert!(off.starts_with("http.listen: "), "{off}");
+    assert!(Daemon::of(&settings(Some(ANY_PORT))).is_err());
 }

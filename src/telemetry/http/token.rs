@@ -14,14 +14,9 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Reads the first line of a file; spaces around it do not count.
+    /// Reads it from a file.
     pub(super) fn read(path: &Path) -> Result<Self, TelemetryError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TelemetryError::TokenFile { path: path.into(), source })?;
-        match text.lines().next().map(str::trim) {
-            Some(token) if !token.is_empty() => Ok(Self { hash: hash(token.as_bytes()) }),
-            _ => Err(TelemetryError::EmptyToken { path: path.into() }),
-        }
+        Ok(Self { hash: hash(first_line(path)?.as_bytes()) })
     }
 
     /// Whether the value of an `Authorization` header brings it.
@@ -29,6 +24,16 @@ impl Token {
         // The scheme's case does not count (RFC 9110).
         let Some((scheme, token)) = authorization.split_at_checked(7) else { return false };
         scheme.eq_ignore_ascii_case(b"bearer ") && equal(&self.hash, &hash(token.trim_ascii()))
+    }
+}
+
+/// The first line of a file, which is the token; spaces around it do not count.
+pub(super) fn first_line(path: &Path) -> Result<String, TelemetryError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| TelemetryError::TokenFile { path: path.into(), source })?;
+    match text.lines().next().map(str::trim) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err(TelemetryError::EmptyToken { path: path.into() }),
     }
 }
 

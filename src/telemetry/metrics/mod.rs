@@ -83,6 +83,26 @@ impl RebalanceKind {
     }
 }
 
+/// What became of a SIGHUP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// What a running daemon can take up is in force.
+    Done,
+    /// The configuration is wrong; nothing was changed.
+    Refused,
+}
+
+impl Reload {
+    const ALL: [Self; 2] = [Self::Done, Self::Refused];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// The metrics of the process; one, shared by all.
 #[derive(Debug)]
 pub struct Metrics {
@@ -90,6 +110,7 @@ pub struct Metrics {
     topics: TopicFamilies,
     latency: [Histogram; Step::ALL.len()],
     rebalances: [IntCounter; RebalanceKind::ALL.len()],
+    reloads: [IntCounter; Reload::ALL.len()],
     retries: IntCounterVec,
     errors: IntCounterVec,
     open_batches: IntGauge,
@@ -125,11 +146,13 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let latency = define.histograms("step_duration_seconds", "Time that a step of the protocol took, retries included.", &["step"], LATENCY_BUCKETS);
         let rebalances = define.counters("rebalances_total", "Rebalances of the group, by what they did to this member.", &["kind"]);
+        let reloads = define.counters("config_reloads_total", "Times that the configuration was read again (SIGHUP), by what became of it.", &["result"]);
         Self {
             registry: define.registry.clone(),
             topics: TopicFamilies::new(define),
             latency: Step::ALL.map(|step| latency.with_label_values(&[step.as_str()])),
             rebalances: RebalanceKind::ALL.map(|kind| rebalances.with_label_values(&[kind.as_str()])),
+            reloads: Reload::ALL.map(|result| reloads.with_label_values(&[result.as_str()])),
             retries: define.counters("retries_total", "Requests to Kafka and to the store that were tried again.", &["operation", "class"]),
             errors: define.counters("errors_total", "Requests to Kafka and to the store that failed.", &["operation", "class"]),
             open_batches: define.gauge("open_batches", "Batches that are open or on their way."),
@@ -177,6 +200,11 @@ impl Metrics {
     /// The group was rebalanced.
     pub fn rebalance(&self, kind: RebalanceKind) {
         self.rebalances[kind as usize].inc();
+    }
+
+    /// The configuration was read again.
+    pub fn reloaded(&self, result: Reload) {
+        self.reloads[result as usize].inc();
     }
 
     /// Kafka stored a commit just now.

@@ -129,6 +129,7 @@ fn no_label_but_the_few_that_are_allowed() {
         "operation",
         "class",
         "kind",
+        "result",
         "step",
         "le",
         "condition",

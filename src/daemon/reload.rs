@@ -1,0 +1,88 @@
+//! SIGHUP: reads the configuration again and takes up what can be while the daemon runs.
+//!
+//! `run` calls it between two looks at the end. Lanes hear of other limits before the group hears
+//! of other topics, so that a Kafka partition that comes finds its own. A file that is wrong changes
+//! nothing; of what needs a restart only the names are told.
+
+use std::sync::Arc;
+
+use super::driver::LaneInput;
+use super::inbox::LaneHandle;
+use super::world::{RunOptions, World};
+use crate::config::{ConfigErrors, LogSettings, Settings, TakenUp};
+use crate::kafka::KafkaEdge;
+use crate::telemetry::{Reload, TelemetryError, systemd};
+
+/// Where settings come from, and who filters the log: the command line knows.
+pub struct Source {
+    /// Reads the settings again.
+    pub load: Box<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>,
+    /// Sets another `log.level`.
+    pub set_level: Box<dyn Fn(&LogSettings) -> Result<(), TelemetryError> + Send + Sync>,
+}
+
+/// What a reload reaches.
+pub(super) struct Reloader<'a> {
+    pub(super) world: &'a World,
+    pub(super) source: &'a Source,
+    pub(super) options: RunOptions,
+    pub(super) edge: &'a KafkaEdge,
+    pub(super) lanes: &'a [LaneHandle],
+    /// What is in force now.
+    pub(super) settings: Settings,
+}
+
+impl Reloader<'_> {
+    /// Reads the configuration again, and says what became of it.
+    pub(super) fn reload(&mut self) {
+        systemd::reloading();
+        let result = match (self.source.load)() {
+            Ok(wanted) => self.take_up(wanted),
+            Err(errors) => {
+                tracing::error!(
+                    "SIGHUP: nothing is changed, for the configuration is wrong:\n{errors}"
+                );
+                Reload::Refused
+            }
+        };
+        self.world.metrics.reloaded(result);
+        systemd::ready();
+    }
+
+    fn take_up(&mut self, wanted: Settings) -> Reload {
+        let TakenUp { settings, changes, restart } =
+            self.settings.take_up(wanted, !self.options.until_end);
+        if let Err(why) = self.put_in_force(&settings) {
+            tracing::error!("SIGHUP: {why}");
+            return Reload::Refused;
+        }
+        self.settings = settings;
+        for change in &changes {
+            tracing::info!("SIGHUP: {change}");
+        }
+        if !restart.is_empty() {
+            tracing::warn!("SIGHUP: these are as before until a restart: {}", restart.join(", "));
+        }
+        if changes.is_empty() && restart.is_empty() {
+            tracing::info!("SIGHUP: the configuration is as it was");
+        }
+        for warning in self.settings.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Reload::Done
+    }
+
+    fn put_in_force(&self, settings: &Settings) -> Result<(), String> {
+        if settings.log.level != self.settings.log.level {
+            (self.source.set_level)(&settings.log).map_err(|error| error.to_string())?;
+        }
+        let policies = Arc::new(settings.topics.clone());
+        for lane in self.lanes {
+            lane.send(LaneInput::Policies(Arc::clone(&policies)));
+        }
+        if settings.kafka.topics != self.settings.kafka.topics {
+            self.edge.subscribe(&settings.kafka.topics).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
