@@ -3,6 +3,7 @@
 mod config;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,24 @@ impl Sink {
     /// SIGTERM; `wait` tells how it ends.
     pub(crate) fn sigterm(&self) {
         self.process.signal(libc::SIGTERM);
+    }
+
+    /// Writes its configuration anew, and sends SIGHUP.
+    pub(crate) fn reload(&self, config: &SinkConfig) {
+        std::fs::write(self.file(), config.text()).expect("configuration file");
+        self.process.signal(libc::SIGHUP);
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("sink.toml")
+    }
+
+    /// What a subcommand says that gets the same configuration: exit code, output, errors.
+    pub(crate) fn ask(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-s3-sink"));
+        let output = command.args(args).arg("--config").arg(self.file()).output().expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     /// SIGSTOP: the process stands still, its connections stay.

@@ -8,6 +8,7 @@ mod crawler;
 mod gaps;
 mod group;
 mod insists;
+mod live;
 mod memory;
 mod outage;
 mod rebalance;
