@@ -15,6 +15,8 @@ pub(crate) use config::SinkConfig;
 /// One running sink. Dropping it kills it by process id.
 pub(crate) struct Sink {
     process: Process,
+    /// What `http.token_file` held when it was started.
+    token: Option<String>,
     // After the process, so that it is dead before its folder goes.
     dir: WorkDir,
 }
@@ -41,7 +43,8 @@ impl Sink {
         // What the machine's own AWS settings say must not decide a test.
         command.env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE");
         let log = dir.path().join("sink.log");
-        Self { process: Process::start("kafka-s3-sink", command, &log), dir }
+        let token = config.token();
+        Self { process: Process::start("kafka-s3-sink", command, &log), token, dir }
     }
 
     /// Its process id.
@@ -160,7 +163,9 @@ impl Sink {
 
     /// GET; the status and the body, or nothing where it does not answer.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
-        http::get(&self.address()?, path)
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|it| ("Authorization", it.as_str())).collect();
+        http::request(&self.address()?, &format!("GET {path}"), &headers, "")
     }
 
     /// Whether `/readyz` says so.

@@ -57,6 +57,12 @@ impl SinkConfig {
         self
     }
 
+    /// What the file of `http.token_file` holds now.
+    pub(crate) fn token(&self) -> Option<String> {
+        let file = self.table.get("http")?.get("token_file")?.as_str()?;
+        std::fs::read_to_string(file).ok().map(|token| token.trim().to_owned())
+    }
+
     pub(crate) fn text(&self) -> String {
         self.text.clone().unwrap_or_else(|| self.table.to_string())
     }
