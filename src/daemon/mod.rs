@@ -23,6 +23,7 @@ mod news;
 mod observe;
 mod resolver;
 mod run;
+mod seen;
 mod shutdown;
 mod signals;
 mod start;

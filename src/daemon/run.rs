@@ -93,6 +93,7 @@ fn run_in(
         news.clone(),
     ));
     let budget = budget(&world.settings);
+    world.metrics.set_batches_budget(budget.batches);
     let (edge, consumers) = connect(world, &listener, budget)?;
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);

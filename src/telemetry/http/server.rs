@@ -1,10 +1,12 @@
 //! Accepts connections, few and not for ever.
 //!
 //! `axum::serve` knows neither timeouts nor a limit of connections: clients that open them and
-//! say nothing would eat the file descriptors that Kafka and the store need.
+//! say nothing would eat the file descriptors that Kafka and the store need. Nor may they keep
+//! others waiting, for an orchestrator kills a process whose probe is not answered: whoever comes
+//! takes the place of the connection that has been open for longest.
 
+use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,11 +14,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Connections at a time; more wait in the listener's backlog.
-const CONNECTIONS: usize = 64;
+/// Connections at a time; one more closes the oldest. A request is answered in milliseconds, so
+/// only those that ask nothing, or do not read what they asked for, get as old as that.
+pub(super) const CONNECTIONS: usize = 64;
 /// How long a client may take to send the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// After this long a connection is closed between two requests.
@@ -30,34 +34,36 @@ pub(super) async fn run(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let (ending, ended) = watch::channel(());
+    let mut open = VecDeque::with_capacity(CONNECTIONS);
     tokio::select! {
-        () = accept(&listener, &router, &permits, &ended) => {}
+        () = accept(&listener, &router, &ended, &mut open) => {}
         () = shutdown => {}
     }
     drop(listener);
-    // Connections hear of the end when the sender goes, and return their permits.
+    // Connections hear of the end when the sender goes.
     drop(ending);
-    let all = permits.acquire_many(CONNECTIONS as u32);
+    let all = async {
+        for connection in open {
+            let _ = connection.await;
+        }
+    };
     // Each connection bounds its own end by the same grace; half a second is for scheduling.
     let _ = timeout(GRACE + Duration::from_millis(500), all).await;
 }
 
+/// Accepts for ever; `open` are the connections, the oldest first.
 async fn accept(
     listener: &TcpListener,
     router: &Router,
-    permits: &Arc<Semaphore>,
     ended: &watch::Receiver<()>,
+    open: &mut VecDeque<JoinHandle<()>>,
 ) {
-    while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = connection(stream, router.clone(), ended.clone());
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(permit);
-                });
+                make_room(open).await;
+                open.push_back(tokio::spawn(connection(stream, router.clone(), ended.clone())));
             }
             Err(error) => {
                 // Out of descriptors, most likely: it passes, and a busy loop would not help.
@@ -65,6 +71,18 @@ async fn accept(
                 sleep(Duration::from_secs(1)).await;
             }
         }
+    }
+}
+
+/// Forgets connections that are closed, and closes the oldest if there are too many all the same.
+async fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
+    open.retain(|connection| !connection.is_finished());
+    while open.len() >= CONNECTIONS
+        && let Some(oldest) = open.pop_front()
+    {
+        oldest.abort();
+        // Its descriptor is free when this returns.
+        let _ = oldest.await;
     }
 }
 

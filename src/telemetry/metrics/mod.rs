@@ -94,6 +94,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     open_batches: IntGauge,
     memory_budget: IntGauge,
+    memory_batches_budget: IntGauge,
     memory_batches: IntGauge,
     memory_in_flight: IntGauge,
     last_commit: IntGauge,
@@ -134,6 +135,7 @@ impl Metrics {
             errors: define.counters("errors_total", "Requests to Kafka and to the store that failed.", &["operation", "class"]),
             open_batches: define.gauge("open_batches", "Batches that are open or on their way."),
             memory_budget: define.gauge("memory_budget_bytes", "The memory that the process may use (memory.limit)."),
+            memory_batches_budget: define.gauge("memory_batches_budget_bytes", "The part of memory.limit that batches may hold until they have landed; at it reading waits."),
             memory_batches: define.gauge("memory_batches_bytes", "Memory that open batches and their encoders hold."),
             memory_in_flight: define.gauge("memory_in_flight_bytes", "Memory that ended batches hold until they have landed."),
             last_commit: define.gauge("last_commit_timestamp_seconds", "Unix time of the last commit that Kafka stored, 0 before the first."),
@@ -187,6 +189,11 @@ impl Metrics {
     /// The memory that the process may use.
     pub fn set_memory_budget(&self, bytes: u64) {
         self.memory_budget.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The part of it that batches may hold until they have landed.
+    pub fn set_batches_budget(&self, bytes: u64) {
+        self.memory_batches_budget.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Everything in Prometheus' text format, together with what `status` tells now.

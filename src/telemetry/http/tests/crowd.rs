@@ -1,0 +1,99 @@
+//! Many clients, patient ones and rude ones.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::telemetry::http::server::CONNECTIONS;
+
+/// An answer must come sooner than any probe gives up.
+const SOON: Duration = Duration::from_secs(1);
+
+async fn answers_soon(server: &Server) {
+    let answer = tokio::time::timeout(SOON, server.get("/livez")).await;
+    assert_eq!(answer.expect("an answer soon").code, 200);
+}
+
+/// Whether the server has closed it.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let read = stream.read(&mut [0; 1]);
+    !matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// Connections that say nothing, or half a request, a byte at a time.
+#[tokio::test]
+async fn clients_that_say_nothing_make_room_for_those_that_ask() {
+    let server = start(None).await;
+    let mut rude = Vec::new();
+    for number in 0..4 * CONNECTIONS {
+        let mut stream = connect(server.address);
+        if number % 2 == 0 {
+            stream.write_all(b"GET /livez HTTP/1.1\r\nhost: te").unwrap();
+        }
+        rude.push(stream);
+        if number % 32 == 0 {
+            answers_soon(&server).await;
+        }
+    }
+    answers_soon(&server).await;
+    let half = |stream: &mut TcpStream| stream.write_all(b"s");
+    rude.iter_mut().for_each(|stream| drop(half(stream)));
+    answers_soon(&server).await;
+    let open = rude.iter_mut().map(is_closed).filter(|closed| !closed).count();
+    assert!(open < CONNECTIONS, "{open} are held open");
+    server.end().await;
+}
+
+/// Ten clients that ask ten times a second, each on a connection that it keeps or on new ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrapes_in_a_crowd_are_whole() {
+    let server = start(None).await;
+    let partition = |number| {
+        let at = TopicPartition::new("orders", number);
+        KafkaPartitionStatus::new(at, Epoch(7), "running", TimestampMs(0))
+    };
+    server.status.update(0, (0..1000).map(partition).collect());
+    let done = Arc::new(AtomicBool::new(false));
+    let (address, counted) = (server.address, server.metrics.topic("orders"));
+    let clients: Vec<_> = (0..10)
+        .map(|_| {
+            let done = Arc::clone(&done);
+            spawn_blocking(move || scrape_until(address, &done))
+        })
+        .collect();
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        counted.consumed(1, 100);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        let scrapes = client.await.unwrap();
+        assert!(scrapes >= 5, "only {scrapes} scrapes in two seconds");
+    }
+    server.end().await;
+}
+
+/// Scrapes on until it is done; each answer is whole, and the counter never steps back.
+fn scrape_until(address: SocketAddr, done: &AtomicBool) -> usize {
+    let (mut scrapes, mut last) = (0, 0.0);
+    while !done.load(Ordering::Relaxed) {
+        let mut stream = connect(address);
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        assert_eq!(length.unwrap().parse::<usize>().unwrap(), body.len());
+        assert!(body.ends_with('\n') && body.contains("partition=\"999\""));
+        let name = "kafka_s3_sink_consumed_records_total{topic=\"orders\"} ";
+        let value = body.lines().find_map(|line| line.strip_prefix(name));
+        let value: f64 = value.unwrap().parse().unwrap();
+        assert!(value >= last, "{last} then {value}");
+        (scrapes, last) = (scrapes + 1, value);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    scrapes
+}
