@@ -66,19 +66,16 @@ pub enum RebalanceKind {
     Revoked,
     /// Kafka partitions were lost: the group went on without this member.
     Lost,
-    /// The rebalance failed.
-    Failed,
 }
 
 impl RebalanceKind {
-    const ALL: [Self; 4] = [Self::Assigned, Self::Revoked, Self::Lost, Self::Failed];
+    const ALL: [Self; 3] = [Self::Assigned, Self::Revoked, Self::Lost];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Assigned => "assigned",
             Self::Revoked => "revoked",
             Self::Lost => "lost",
-            Self::Failed => "failed",
         }
     }
 }
