@@ -10,6 +10,7 @@
 //! The daemon gives it `Metrics` and `Status` and a future that ends it.
 
 mod routes;
+mod scrape;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
+use super::scrape::Scrape;
 use super::token::Token;
 use crate::telemetry::{Metrics, Status};
 
@@ -18,6 +19,7 @@ use crate::telemetry::{Metrics, Status};
 struct Sources {
     metrics: Arc<Metrics>,
     status: Arc<Status>,
+    scrape: Arc<Scrape>,
 }
 
 /// `get` answers HEAD too, without the body.
@@ -30,7 +32,7 @@ pub(super) fn router(metrics: Arc<Metrics>, status: Arc<Status>, token: Option<T
     if let Some(token) = token {
         guarded = guarded.layer(middleware::from_fn_with_state(token, authorise));
     }
-    open.merge(guarded).with_state(Sources { metrics, status })
+    open.merge(guarded).with_state(Sources { metrics, status, scrape: Arc::default() })
 }
 
 async fn authorise(State(token): State<Token>, request: Request, next: Next) -> Response {
@@ -59,7 +61,8 @@ async fn full_status(State(sources): State<Sources>) -> Response {
 
 async fn metrics_text(State(sources): State<Sources>) -> Response {
     let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, sources.metrics.render(&sources.status)).into_response()
+    let Sources { metrics, status, scrape } = sources;
+    (content_type, scrape.text(&metrics, &status).await).into_response()
 }
 
 async fn unknown() -> Response {
