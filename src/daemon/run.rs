@@ -93,7 +93,6 @@ fn run_in(
         news.clone(),
     ));
     let budget = budget(&world.settings);
-    world.metrics.set_batches_budget(budget.batches);
     let (edge, consumers) = connect(world, &listener, budget)?;
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);
@@ -116,6 +115,7 @@ fn run_in(
 /// Serves the endpoints and systemd until the runtime goes.
 fn serve_http(world: &World) -> Result<(), DaemonError> {
     world.metrics.set_memory_budget(world.settings.memory.limit);
+    world.metrics.set_batches_budget(budget(&world.settings).batches);
     let (metrics, status) = (Arc::clone(&world.metrics), Arc::clone(&world.status));
     let forever = std::future::pending();
     world.runtime.block_on(http::serve(&world.settings.http, metrics, status, forever))?;

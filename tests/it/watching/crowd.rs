@@ -84,7 +84,7 @@ fn a_scrape_every_tenth_of_a_second_by_ten_clients_disturbs_nothing() {
         for scraper in scrapers {
             let seen = scraper.join().expect("every scrape was whole");
             assert!(seen.scrapes >= 20, "{} scrapes", seen.scrapes);
-            assert!(seen.slowest < Duration::from_secs(3), "{:?}", seen.slowest);
+            assert!(seen.slowest < Duration::from_secs(5), "{:?}", seen.slowest);
             assert!((1.0..=40_000.0).contains(&seen.landed), "{}", seen.landed);
         }
         expected
