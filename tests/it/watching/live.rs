@@ -112,6 +112,11 @@ fn members_come_and_go(stage: &Stage, sink: &mut Option<Sink>) {
 fn a_kafka_partition_stops(stage: &Stage, sink: &mut Option<Sink>) {
     stage.produce_raw(STOPS, &[Some("no")]);
     stage.wait_firing(sink, &[STOPPED]);
+    // What waits there shows, and is not called nothing by the age of what is in hand.
+    let of_topic = format!("{{topic=\"{STOPS}\"}}");
+    let found = |query: String| stage.prometheus.query(&query).expect("an answer").len();
+    assert_eq!(found(format!("kafka_s3_sink_landing_stalled_seconds{of_topic} > 0")), 1);
+    assert_eq!(found(format!("kafka_s3_sink_oldest_unlanded_age_seconds{of_topic}")), 0);
     // All that is counted has happened once, and this is to be seen.
     scrapes_are_as_the_reference_says(sink.as_ref().expect("runs"));
     the_dashboard_is_answered(stage);
