@@ -44,17 +44,55 @@ async fn clients_that_say_nothing_make_room_for_those_that_ask() {
     server.end().await;
 }
 
-/// Whoever waits for an answer is not pushed out by those that ask nothing.
-#[tokio::test]
-async fn a_request_that_takes_long_is_answered_all_the_same() {
+/// A server with a path that takes long to answer and one whose answer is long.
+async fn start_slow() -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let slow = || async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         "done"
     };
-    let router = axum::Router::new().route("/slow", axum::routing::get(slow));
+    // More than two sockets hold.
+    let long = bytes::Bytes::from(vec![b'x'; 32 << 20]);
+    let router = axum::Router::new()
+        .route("/slow", axum::routing::get(slow))
+        .route("/long", axum::routing::get(|| async move { long }));
     let (listener, address) = bind(ANY_PORT).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(server::run(listener, router, async move { drop(stopped.await) }));
+    let served = server::run(listener, router, async move { drop(stopped.await) });
+    (address, stop, tokio::spawn(served))
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_make_room_too() {
+    let (address, stop, served) = start_slow().await;
+    let asks = |path: &str| {
+        let mut stream = connect(address);
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        stream
+    };
+    let mut rude: Vec<_> = (0..2 * CONNECTIONS).map(|_| asks("/long")).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut polite = asks("/elsewhere");
+    let answer = spawn_blocking(move || {
+        let mut text = String::new();
+        polite.read_to_string(&mut text).map(|_| text)
+    });
+    let answer = tokio::time::timeout(SOON, answer).await.expect("an answer soon");
+    assert!(answer.unwrap().unwrap().contains(" 404 "));
+    let mut length = 0;
+    // The first has been closed in the midst of its answer.
+    while let Ok(read @ 1..) = rude[0].read(&mut [0; 1 << 16]) {
+        length += read;
+    }
+    assert!(length < 32 << 20, "{length} bytes");
+    drop(rude);
+    stop.send(()).unwrap();
+    served.await.unwrap();
+}
+
+/// Whoever waits for an answer is not pushed out by those that ask nothing.
+#[tokio::test]
+async fn a_request_that_takes_long_is_answered_all_the_same() {
+    let (address, stop, served) = start_slow().await;
     let mut asks = connect(address);
     asks.write_all(b"GET /slow HTTP/1.0\r\n\r\n").unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
