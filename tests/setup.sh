@@ -3,9 +3,9 @@
 #
 #   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
 #   tests/setup.sh test    that, and the real servers the tests run against: Java, Maven, Go and
-#                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, stand-ins for
-#                          AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS (default:
-#                          target/test-tools)
+#                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, Prometheus,
+#                          stand-ins for AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS
+#                          (default: target/test-tools)
 #   tests/setup.sh machine the root of a small machine that tests then boot to run what deploy/
 #                          installs; as root, on Debian, after `test`
 #
@@ -19,6 +19,7 @@ readonly OLD_KAFKA_VERSION=4.1.1      # is upgraded, in the small machine
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
 readonly SHELLCHECK_VERSION=0.11.0.1
+readonly PROMETHEUS_MODULE=github.com/prometheus/prometheus@v0.305.0 # 3.5, where Debian's is not to be had
 readonly MINISTACK_VERSION=1.5.33 # stands in for AWS: IAM is enforced, a stack's Rules are looked at
 readonly MOTO_VERSION=5.2.5       # a second one, for the instances that the first does not know
 readonly BOTO3_VERSION=1.43.106
@@ -232,6 +233,34 @@ setup_minio() {
     go install "github.com/minio/minio@$MINIO_VERSION" >&2
 }
 
+# Debian's package unpacked, not installed: on a booted machine it would start a service of its own.
+# Elsewhere the same two programs are built, in four minutes. `go install` refuses a module whose
+# go.mod replaces others, so it is copied and built as what it is.
+setup_prometheus() {
+  local dir=$tools/prometheus
+  [ -x "$dir/promtool" ] && return
+  rm -rf "$dir.partial"
+  mkdir -p "$dir.partial/unpacked"
+  if [ "$(family)" = debian ]; then
+    say "fetching Debian's Prometheus"
+    (cd "$dir.partial" && fetch_package prometheus && dpkg -x prometheus_*.deb unpacked) >&2
+    mv "$dir.partial"/unpacked/usr/bin/prom* "$dir.partial"
+  else
+    setup_go
+    say "building ${PROMETHEUS_MODULE#*/*/} (four minutes)"
+    (cd / && go mod download "$PROMETHEUS_MODULE") >&2
+    cp -r "$(go env GOMODCACHE)/$PROMETHEUS_MODULE/." "$dir.partial/unpacked"
+    chmod -R u+w "$dir.partial/unpacked"
+    (cd "$dir.partial/unpacked" && GOBIN="$dir.partial" GOTOOLCHAIN=auto GOFLAGS=-mod=mod \
+      CGO_ENABLED=0 go install ./cmd/prometheus ./cmd/promtool) >&2
+  fi
+  rm -rf "$dir.partial"/unpacked "$dir.partial"/*.deb "$dir"
+  mv "$dir.partial" "$dir"
+}
+
+# A machine that has never asked for them has no lists of packages.
+fetch_package() { apt-get download -q "$1" || { as_root apt-get update -q && apt-get download -q "$1"; }; }
+
 # The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
 # notebook's is what its users install.
 setup_python() {
@@ -288,6 +317,7 @@ case ${1:-} in
     # shellcheck disable=SC2086 # a list of versions
     setup_kafka $KAFKA_VERSIONS
     setup_minio
+    setup_prometheus
     setup_python
     setup_trino
     ;;

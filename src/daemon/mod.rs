@@ -26,6 +26,7 @@ mod observe;
 mod reload;
 mod resolver;
 mod run;
+mod seen;
 mod shutdown;
 mod signals;
 mod start;

@@ -10,9 +10,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::clock::{Clock, wall_now};
 use super::group::Held;
 use super::news::News;
+use super::seen::Seen;
 use super::tries::with_retry;
 use super::watch::LogEnds;
-use crate::pipeline::{Event, Fault, PartitionSnapshot, Sink};
+use crate::pipeline::{Event, Fault, InvalidReason, LOST_REASONS, PartitionSnapshot, Sink};
 use crate::record::{Epoch, Offset, StoreErrorClass, TimestampMs, TopicPartition};
 use crate::telemetry::{
     KafkaPartitionStatus, LaneMetrics, Limiter, Metrics, Status, Step, Stop, TopicMetrics,
@@ -33,7 +34,7 @@ pub(super) struct Observer {
     news: UnboundedSender<News>,
     topics: HashMap<Arc<str>, TopicMetrics>,
     shares: LaneMetrics,
-    states: HashMap<(TopicPartition, Epoch), (&'static str, TimestampMs)>,
+    seen: HashMap<(TopicPartition, Epoch), Seen>,
     limiter: Limiter<(TopicPartition, &'static str)>,
     told_drained: bool,
 }
@@ -57,7 +58,7 @@ impl Observer {
             news,
             topics: HashMap::new(),
             shares,
-            states: HashMap::new(),
+            seen: HashMap::new(),
             limiter: Limiter::new(QUIET),
             told_drained: false,
         }
@@ -65,7 +66,13 @@ impl Observer {
 
     fn topic(&mut self, topic: &Arc<str>) -> &TopicMetrics {
         let metrics = &self.metrics;
-        self.topics.entry(topic.clone()).or_insert_with(|| metrics.topic(topic))
+        self.topics.entry(topic.clone()).or_insert_with(|| {
+            let topic = metrics.topic(topic);
+            // What is alerted on is there before it happens, or nobody would see the first increase.
+            InvalidReason::ALL.iter().for_each(|reason| topic.dead_letters(reason.as_str(), 0));
+            LOST_REASONS.iter().for_each(|reason| topic.lost(reason, 0));
+            topic
+        })
     }
 
     /// Counts an event, and logs it where somebody may want to know.
@@ -193,7 +200,10 @@ impl Observer {
         self.shares.in_flight_bytes.set(snapshots.iter().map(|each| each.landing_bytes).sum());
         let present: HashSet<_> =
             snapshots.iter().map(|each| (each.partition.clone(), each.epoch)).collect();
-        self.states.retain(|key, _| present.contains(key));
+        self.seen.retain(|key, _| present.contains(key));
+        for each in &snapshots {
+            self.topic(&each.partition.topic);
+        }
         let statuses = snapshots.into_iter().map(|each| self.status_of(each, clock)).collect();
         self.status.update(self.lane, statuses);
     }
@@ -220,7 +230,7 @@ impl Observer {
         &self,
         topic: &Arc<str>,
         fate: &'static str,
-        counts: &std::collections::BTreeMap<crate::pipeline::InvalidReason, u64>,
+        counts: &std::collections::BTreeMap<InvalidReason, u64>,
     ) {
         for (reason, count) in counts {
             let key = (TopicPartition::new(topic.clone(), -1), reason.as_str());
@@ -234,16 +244,18 @@ impl Observer {
     fn status_of(&mut self, each: PartitionSnapshot, clock: &Clock) -> KafkaPartitionStatus {
         let key = (each.partition.clone(), each.epoch);
         let now = TimestampMs(wall_now());
-        let state = self.states.entry(key).or_insert((each.state, now));
-        if state.0 != each.state {
-            *state = (each.state, now);
-        }
-        let mut status = KafkaPartitionStatus::new(each.partition, each.epoch, each.state, state.1);
+        let seen = self.seen.entry(key).or_insert_with(|| Seen::new(each.state, now));
+        seen.state(each.state, now);
+        let mut status =
+            KafkaPartitionStatus::new(each.partition, each.epoch, each.state, seen.since);
         status.paused = each.state == "paused";
         status.position = each.position;
         status.committed = each.committed;
         // The watcher asks seldom, an EOF tells at once: the later end is the truer one.
         status.end = self.ends.of(&status.partition).max(each.log_end).max(each.position);
+        seen.landed(status.committed, status.landed_lag(), now);
+        status.waiting_since = seen.waiting_since;
+        status.max_age = Some(each.max_age);
         status.open_records = each.open_records;
         status.open_bytes = each.open_bytes;
         status.last_read_time = each.last_timestamp;

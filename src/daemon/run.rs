@@ -129,6 +129,7 @@ fn run_in(
 /// Serves the endpoints and systemd until the runtime goes.
 fn serve_http(world: &World, flusher: Arc<Flusher>) -> Result<(), DaemonError> {
     world.metrics.set_memory_budget(world.settings.memory.limit);
+    world.metrics.set_batches_budget(budget(&world.settings).batches);
     let (metrics, status) = (Arc::clone(&world.metrics), Arc::clone(&world.status));
     let forever = std::future::pending();
     world.runtime.block_on(http::serve(&world.settings.http, metrics, status, flusher, forever))?;

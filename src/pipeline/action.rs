@@ -146,6 +146,13 @@ pub enum Event {
     FencedForGood(String),
 }
 
+/// Kafka deleted what was not read yet.
+pub(super) const RETENTION: &str = "retention";
+/// The user's word led past them.
+pub(super) const INSISTED: &str = "insisted";
+/// The reasons of [`Event::Lost`].
+pub const LOST_REASONS: [&str; 2] = [RETENTION, INSISTED];
+
 /// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

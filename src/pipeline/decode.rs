@@ -32,6 +32,17 @@ pub enum InvalidReason {
 }
 
 impl InvalidReason {
+    /// Each of them.
+    pub const ALL: [Self; 7] = [
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::Empty,
+        Self::TooLarge,
+        Self::EnvelopeConflict,
+        Self::Tombstone,
+    ];
+
     /// The spelling in metrics, logs and dead letters.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::action::{Event, StopReason};
+use super::action::{Event, RETENTION, StopReason};
 use super::batch::{OpenBatch, Seal, Target};
 use super::decode::{InvalidReason, decode, has_envelope_member};
 use super::layout::layout_hash;
@@ -205,7 +205,7 @@ impl Partition {
                  the same pin, and objects that landed before keep what they have",
                 pin.id
             );
-            cx.tell(&self.at, Event::Lost { range, reason: "retention", why });
+            cx.tell(&self.at, Event::Lost { range, reason: RETENTION, why });
         }
         let same = pin.layout.compression == self.policy.layout.compression;
         let level = self.policy.compression_level.filter(|_| same);

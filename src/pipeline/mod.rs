@@ -37,7 +37,7 @@ mod stops;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Event, Fault, StopReason, Ticket};
+pub use action::{Action, Event, Fault, LOST_REASONS, StopReason, Ticket};
 pub use decode::InvalidReason;
 pub use encode::state_bytes;
 pub use key::{dead_letter_key, dead_letter_root, name_prefix, object_key, topic_prefix};

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::action::StopReason;
+use super::action::{INSISTED, RETENTION, StopReason};
 use super::pin::{Mark, Metadata, Pin, decode_metadata};
 use super::stops;
 use crate::record::StartPosition::Earliest;
@@ -55,12 +55,12 @@ pub(super) struct Lost {
 impl Lost {
     const fn deleted(range: OffsetRange) -> Self {
         let why = "Kafka deleted them before they were read";
-        Self { range, reason: "retention", why }
+        Self { range, reason: RETENTION, why }
     }
 
     const fn insisted(range: OffsetRange) -> Self {
         let why = "the bucket ends before, and kafka.on_lost_offsets = \"start\" goes on behind";
-        Self { range, reason: "insisted", why }
+        Self { range, reason: INSISTED, why }
     }
 }
 

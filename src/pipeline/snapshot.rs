@@ -3,6 +3,7 @@
 //! Filled by `partition`, handed on by `sink` to whoever shows it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::action::StopReason;
 use super::decode::InvalidReason;
@@ -74,6 +75,8 @@ pub struct PartitionSnapshot {
     pub landing_bytes: u64,
     /// The goal of `--until-end` is in S3 and committed.
     pub reached_end: bool,
+    /// `rotation.max_age` of its topic.
+    pub max_age: Duration,
 }
 
 impl Partition {
@@ -103,6 +106,7 @@ impl Partition {
             open_bytes: self.open_bytes(),
             landing_bytes: self.landing_bytes(),
             reached_end: self.reached_end,
+            max_age: self.policy.rotation.max_age,
         }
     }
 

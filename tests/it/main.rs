@@ -22,3 +22,4 @@ mod recover;
 mod s3_store;
 mod sink;
 mod topics;
+mod watching;

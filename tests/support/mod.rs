@@ -3,8 +3,9 @@
 //! `tools` knows where the servers are installed and whether tests may run without them,
 //! `process` starts and ends children, `workdir` has their folders and ports, `kafka` and `minio`
 //! are the servers, `sink` the daemon under test, `bucket` reads back what it wrote and compares
-//! it with what was produced, `cloud` stands in for AWS and `trino` for Athena's engine. `machine`
-//! boots a small one, for what `deploy/` installs.
+//! it with what was produced, `cloud` stands in for AWS and `trino` for Athena's engine,
+//! `prometheus` scrapes and judges what is scraped. `machine` boots a small one, for what `deploy/`
+//! installs.
 
 // Each test binary that includes the harness uses a part of it.
 #![allow(dead_code, unused_imports, reason = "shared by test binaries that use different parts")]
@@ -17,6 +18,7 @@ pub(crate) mod kafka;
 pub(crate) mod machine;
 pub(crate) mod minio;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod sink;
 pub(crate) mod tools;
 pub(crate) mod trino;

@@ -62,6 +62,7 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "prometheus/promtool",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",

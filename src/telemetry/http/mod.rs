@@ -13,6 +13,7 @@
 
 mod ask;
 mod routes;
+mod scrape;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -62,7 +63,8 @@ pub async fn serve(
              or let http.listen be a loopback address"
         );
     }
-    let router = routes::router(Sources { metrics, status, control }, token);
+    let sources = Sources { metrics, status, control, scrape: Arc::default() };
+    let router = routes::router(sources, token);
     let task = tokio::spawn(server::run(listener, router, shutdown));
     Ok(Some((address, task)))
 }

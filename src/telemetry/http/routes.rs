@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::Control;
 use super::ask::FlushAnswer;
+use super::scrape::Scrape;
 use super::token::Token;
 use crate::telemetry::{Metrics, Status};
 
@@ -22,6 +23,7 @@ pub(super) struct Sources {
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Arc<Status>,
     pub(super) control: Arc<dyn Control>,
+    pub(super) scrape: Arc<Scrape>,
 }
 
 /// `get` answers HEAD too, without the body.
@@ -69,7 +71,8 @@ async fn full_status(State(sources): State<Sources>) -> Response {
 
 async fn metrics_text(State(sources): State<Sources>) -> Response {
     let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, sources.metrics.render(&sources.status)).into_response()
+    let Sources { metrics, status, scrape, .. } = sources;
+    (content_type, scrape.text(&metrics, &status).await).into_response()
 }
 
 async fn flush_all(State(sources): State<Sources>) -> Response {

@@ -66,19 +66,16 @@ pub enum RebalanceKind {
     Revoked,
     /// Kafka partitions were lost: the group went on without this member.
     Lost,
-    /// The rebalance failed.
-    Failed,
 }
 
 impl RebalanceKind {
-    const ALL: [Self; 4] = [Self::Assigned, Self::Revoked, Self::Lost, Self::Failed];
+    const ALL: [Self; 3] = [Self::Assigned, Self::Revoked, Self::Lost];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Assigned => "assigned",
             Self::Revoked => "revoked",
             Self::Lost => "lost",
-            Self::Failed => "failed",
         }
     }
 }
@@ -115,6 +112,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     open_batches: IntGauge,
     memory_budget: IntGauge,
+    memory_batches_budget: IntGauge,
     memory_batches: IntGauge,
     memory_in_flight: IntGauge,
     last_commit: IntGauge,
@@ -157,6 +155,7 @@ impl Metrics {
             errors: define.counters("errors_total", "Requests to Kafka and to the store that failed.", &["operation", "class"]),
             open_batches: define.gauge("open_batches", "Batches that are open or on their way."),
             memory_budget: define.gauge("memory_budget_bytes", "The memory that the process may use (memory.limit)."),
+            memory_batches_budget: define.gauge("memory_batches_budget_bytes", "The part of memory.limit that batches may hold until they have landed; at it reading waits."),
             memory_batches: define.gauge("memory_batches_bytes", "Memory that open batches and their encoders hold."),
             memory_in_flight: define.gauge("memory_in_flight_bytes", "Memory that ended batches hold until they have landed."),
             last_commit: define.gauge("last_commit_timestamp_seconds", "Unix time of the last commit that Kafka stored, 0 before the first."),
@@ -215,6 +214,11 @@ impl Metrics {
     /// The memory that the process may use.
     pub fn set_memory_budget(&self, bytes: u64) {
         self.memory_budget.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The part of it that batches may hold until they have landed.
+    pub fn set_batches_budget(&self, bytes: u64) {
+        self.memory_batches_budget.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Everything in Prometheus' text format, together with what `status` tells now.

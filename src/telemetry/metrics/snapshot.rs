@@ -26,6 +26,7 @@ pub(super) fn describe(define: &mut Definer, status: &Status, now: TimestampMs) 
         gauges.fill(partition, now);
     }
     totals(define, &partitions);
+    max_ages(define, &partitions);
     readiness(define, status);
     let resident = define.gauge("memory_resident_bytes", "Resident size of the process.");
     resident.set(memory::resident_bytes().unwrap_or(0) as i64);
@@ -44,6 +45,17 @@ fn totals(define: &mut Definer, partitions: &[KafkaPartitionStatus]) {
     define
         .gauge("stopped_kafka_partitions", "Kafka partitions that need an operator.")
         .set(count(|partition| partition.stop.is_some()));
+}
+
+/// As a metric, so that no alert on lags has to be told of it.
+fn max_ages(define: &mut Definer, partitions: &[KafkaPartitionStatus]) {
+    let help = "rotation.max_age of the topic: after that long a batch ends.";
+    let max_ages = define.float_gauges("max_age_seconds", help, &["topic"]);
+    for partition in partitions {
+        if let Some(max_age) = partition.max_age {
+            max_ages.with_label_values(&[&*partition.partition.topic]).set(max_age.as_secs_f64());
+        }
+    }
 }
 
 fn readiness(define: &mut Definer, status: &Status) {
@@ -65,6 +77,7 @@ struct KafkaPartitionGauges {
     consumed_lag_seconds: GaugeVec,
     landed_lag_seconds: GaugeVec,
     oldest_unlanded_age: GaugeVec,
+    landing_stalled: GaugeVec,
     stopped: IntGaugeVec,
 }
 
@@ -77,7 +90,8 @@ impl KafkaPartitionGauges {
             landed_lag_records: define.gauges("landed_lag_records", "End of the log minus the committed offset: offsets not landed yet.", labels),
             consumed_lag_seconds: define.float_gauges("consumed_lag_seconds", "Age of the last record read by its own timestamp while more are there, else 0.", labels),
             landed_lag_seconds: define.float_gauges("landed_lag_seconds", "Age of the oldest record read but not landed by its own timestamp, 0 if all have landed.", labels),
-            oldest_unlanded_age: define.float_gauges("oldest_unlanded_age_seconds", "Time since the oldest record that has not landed was read, 0 if there is none.", labels),
+            oldest_unlanded_age: define.float_gauges("oldest_unlanded_age_seconds", "Time since the oldest record that has not landed was read, 0 if there is none; none for a stopped Kafka partition.", labels),
+            landing_stalled: define.float_gauges("landing_stalled_seconds", "Time since the committed offset last moved, 0 if nothing waits behind it; of a stopped Kafka partition too.", labels),
             stopped: define.gauges("kafka_partition_stopped", "1 for a Kafka partition that needs an operator; /status has the whole reason.", &["topic", "partition", "reason"]),
         }
     }
@@ -101,8 +115,13 @@ impl KafkaPartitionGauges {
         if let Some(seconds) = landed_seconds(status, now) {
             self.landed_lag_seconds.with_label_values(labels).set(seconds);
         }
-        let age = status.oldest_unlanded_read_at.map_or(0.0, |read_at| seconds_since(read_at, now));
-        self.oldest_unlanded_age.with_label_values(labels).set(age);
+        let since = |then: Option<TimestampMs>| then.map_or(0.0, |then| seconds_since(then, now));
+        // A stopped one has let go of what it had read, which says nothing of what waits in Kafka.
+        if status.stop.is_none() {
+            let age = since(status.oldest_unlanded_read_at);
+            self.oldest_unlanded_age.with_label_values(labels).set(age);
+        }
+        self.landing_stalled.with_label_values(labels).set(since(status.waiting_since));
         if let Some(stop) = &status.stop {
             self.stopped.with_label_values(&[topic, &number, stop.code]).set(1);
         }

@@ -154,7 +154,7 @@ impl TopicMetrics {
         self.add(&self.skipped_records, reason, records);
     }
 
-    /// Offsets are gone from Kafka: `out_of_range` or `retention`.
+    /// Offsets are gone from Kafka: `retention` or `insisted`.
     pub fn lost(&self, reason: &str, offsets: u64) {
         self.add(&self.lost_records, reason, offsets);
     }

@@ -1,6 +1,7 @@
 //! What a lane tells of one Kafka partition.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::record::{Epoch, Offset, TimestampMs, TopicPartition};
 
@@ -34,6 +35,10 @@ pub struct KafkaPartitionStatus {
     /// When, by the wall clock, the oldest record that has not landed was read; `None` if all
     /// that was read has landed.
     pub oldest_unlanded_read_at: Option<TimestampMs>,
+    /// Since when the committed offset has not moved; `None` if nothing waits behind it.
+    pub waiting_since: Option<TimestampMs>,
+    /// `rotation.max_age` of its topic, if known.
+    pub max_age: Option<Duration>,
     /// Why it needs an operator, if it does.
     pub stop: Option<Stop>,
 }
@@ -69,6 +74,8 @@ impl KafkaPartitionStatus {
             last_read_time: None,
             oldest_unlanded_time: None,
             oldest_unlanded_read_at: None,
+            waiting_since: None,
+            max_age: None,
             stop: None,
         }
     }

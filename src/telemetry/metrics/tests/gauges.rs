@@ -24,6 +24,24 @@ fn lags_are_told_in_records_and_in_seconds() {
     assert_eq!(gauge(&text, "consumed_lag_seconds", 0), Some(5.0));
     assert_eq!(gauge(&text, "landed_lag_seconds", 0), Some(60.0));
     assert_eq!(gauge(&text, "oldest_unlanded_age_seconds", 0), Some(30.0));
+    assert_eq!(gauge(&text, "landing_stalled_seconds", 0), Some(45.0));
+    assert_eq!(value(&text, "kafka_s3_sink_max_age_seconds{topic=\"orders\"}"), 1.5);
+}
+
+/// Nothing of what it had read is held any more, and its records wait in Kafka all the same.
+#[test]
+fn a_stopped_one_is_not_told_as_caught_up() {
+    let let_go = KafkaPartitionStatus {
+        oldest_unlanded_read_at: None,
+        oldest_unlanded_time: None,
+        ..stopped(0)
+    };
+    let text = at_now(vec![let_go]);
+    for name in ["oldest_unlanded_age_seconds", "landed_lag_seconds"] {
+        assert_eq!(gauge(&text, name, 0), None, "{name}");
+    }
+    assert_eq!(gauge(&text, "landing_stalled_seconds", 0), Some(45.0));
+    assert_eq!(gauge(&text, "landed_lag_records", 0), Some(60.0));
 }
 
 #[test]
@@ -33,6 +51,7 @@ fn who_has_caught_up_lags_by_nothing_however_old_the_last_record_is() {
         position: end,
         committed: end,
         oldest_unlanded_read_at: None,
+        waiting_since: None,
         ..behind(0)
     };
     let text = at_now(vec![caught_up]);
@@ -42,6 +61,7 @@ fn who_has_caught_up_lags_by_nothing_however_old_the_last_record_is() {
     for name in ["consumed_lag_seconds", "landed_lag_seconds", "oldest_unlanded_age_seconds"] {
         assert_eq!(gauge(&text, name, 0), Some(0.0), "{name}");
     }
+    assert_eq!(gauge(&text, "landing_stalled_seconds", 0), Some(0.0));
 }
 
 #[test]

@@ -26,6 +26,8 @@ fn behind(number: i32) -> KafkaPartitionStatus {
         last_read_time: ago(5),
         oldest_unlanded_time: ago(60),
         oldest_unlanded_read_at: ago(30),
+        waiting_since: ago(45),
+        max_age: Some(Duration::from_millis(1500)),
         ..held(number)
     }
 }
@@ -142,7 +144,8 @@ fn no_label_but_the_few_that_are_allowed() {
         let labels: Vec<_> = labels.split(',').map(|l| l.split_once('=').unwrap().0).collect();
         assert!(labels.iter().all(|label| ALLOWED.contains(label)), "{name} {labels:?}");
         let of_partition = name.contains("_lag_")
-            || name.contains("_age_")
+            || name == "kafka_s3_sink_oldest_unlanded_age_seconds"
+            || name == "kafka_s3_sink_landing_stalled_seconds"
             || name.ends_with("kafka_partition_stopped");
         assert_eq!(labels.contains(&"partition"), of_partition, "{name}");
     }

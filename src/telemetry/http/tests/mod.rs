@@ -1,5 +1,7 @@
 //! Real sockets, requests written by hand.
 
+mod crowd;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::PathBuf;
