@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use super::{
     ConfigArgs, DEADLINE_PASSED, UNREACHABLE, WRONG_CONFIGURATION, failed, wrong_configuration,
 };
+use crate::config::{ConfigErrors, LogSettings, Settings};
 use crate::daemon::{self, DaemonError, Outcome, RunOptions, Source};
 use crate::kafka::HARD_STOP_EXIT_CODE;
-use crate::telemetry::logging;
+use crate::telemetry::TelemetryError;
+use crate::telemetry::logging::{self, Levels};
 
 const SOME_STOPPED: u8 = 4;
 
@@ -48,6 +50,22 @@ fn end_on_panic() {
     }));
 }
 
+/// What SIGHUP goes back to.
+struct Live {
+    config: ConfigArgs,
+    levels: Levels,
+}
+
+impl Source for Live {
+    fn load(&self) -> Result<Settings, ConfigErrors> {
+        self.config.load()
+    }
+
+    fn set_level(&self, settings: &LogSettings) -> Result<(), TelemetryError> {
+        self.levels.set(settings)
+    }
+}
+
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     let settings = match args.config.load() {
         Ok(settings) => settings,
@@ -62,11 +80,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let config = args.config.clone();
-    let source = Source {
-        load: Box::new(move || config.load()),
-        set_level: Box::new(move |settings| levels.set(settings)),
-    };
+    let source = Live { config: args.config.clone(), levels };
     match daemon::run(settings, RunOptions { until_end: args.until_end }, &source) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DeadlinePassed) => ExitCode::from(DEADLINE_PASSED),

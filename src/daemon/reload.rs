@@ -14,17 +14,18 @@ use crate::kafka::KafkaEdge;
 use crate::telemetry::{Reload, TelemetryError, systemd};
 
 /// Where settings come from, and who filters the log: the command line knows.
-pub struct Source {
+pub trait Source {
     /// Reads the settings again.
-    pub load: Box<dyn Fn() -> Result<Settings, ConfigErrors> + Send + Sync>,
+    fn load(&self) -> Result<Settings, ConfigErrors>;
+
     /// Sets another `log.level`.
-    pub set_level: Box<dyn Fn(&LogSettings) -> Result<(), TelemetryError> + Send + Sync>,
+    fn set_level(&self, settings: &LogSettings) -> Result<(), TelemetryError>;
 }
 
 /// What a reload reaches.
 pub(super) struct Reloader<'a> {
     pub(super) world: &'a World,
-    pub(super) source: &'a Source,
+    pub(super) source: &'a dyn Source,
     pub(super) options: RunOptions,
     pub(super) edge: &'a KafkaEdge,
     pub(super) lanes: &'a [LaneHandle],
@@ -36,7 +37,7 @@ impl Reloader<'_> {
     /// Reads the configuration again, and says what became of it.
     pub(super) fn reload(&mut self) {
         systemd::reloading();
-        let result = match (self.source.load)() {
+        let result = match self.source.load() {
             Ok(wanted) => self.take_up(wanted),
             Err(errors) => {
                 tracing::error!(
@@ -74,7 +75,7 @@ impl Reloader<'_> {
 
     fn put_in_force(&self, settings: &Settings) -> Result<(), String> {
         if settings.log.level != self.settings.log.level {
-            (self.source.set_level)(&settings.log).map_err(|error| error.to_string())?;
+            self.source.set_level(&settings.log).map_err(|error| error.to_string())?;
         }
         let policies = Arc::new(settings.topics.clone());
         for lane in self.lanes {

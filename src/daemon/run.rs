@@ -45,7 +45,7 @@ pub enum Outcome {
 pub fn run(
     settings: Settings,
     options: RunOptions,
-    source: &Source,
+    source: &dyn Source,
 ) -> Result<Outcome, DaemonError> {
     descriptors::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +84,7 @@ fn tell_totals(world: &World) {
 fn run_in(
     world: &World,
     options: RunOptions,
-    source: &Source,
+    source: &dyn Source,
     signals: &mut Signals,
 ) -> Result<Outcome, DaemonError> {
     let flusher = Arc::new(Flusher::default());
