@@ -84,6 +84,11 @@ setup_compiler() {
   have gcc || need gcc gcc
   have g++ || need g++ gcc-c++
   have make || need make make
+  # ISA-L, which makes gzip fast, is built from its source.
+  have nasm || need nasm nasm
+  have autoreconf || need autoconf autoconf
+  have aclocal || need automake automake
+  have libtoolize || need libtool libtool
   have pkg-config || need pkg-config pkgconf-pkg-config
   have curl || need curl curl-minimal
   have git || need git git

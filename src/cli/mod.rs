@@ -32,12 +32,14 @@ mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::config::{self, ConfigErrors, KafkaSettings, Settings};
 use crate::kafka::{Refusal, refused_properties};
+use crate::pipeline::GZIP;
 
 /// Names the configuration's file where the command line does not.
 const CONFIG_VARIABLE: &str = "KAFKA_S3_SINK_CONFIG";
@@ -48,9 +50,13 @@ const UNREACHABLE: u8 = 5;
 const DAMAGED: u8 = 6;
 const OPEN: u8 = 7;
 
+/// The version, and what of the build people may want to know.
+static LONG_VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}\ngzip: {GZIP}", env!("CARGO_PKG_VERSION")));
+
 /// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, long_version = LONG_VERSION.as_str(), about, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
