@@ -32,8 +32,13 @@ impl Igzip {
     /// At a level from 1 to [`LEVELS`].
     pub(super) fn new(level: u32, sink: Segments) -> Self {
         let mut level_buffer = vec![0; level_buffer(level)];
-        // SAFETY: zero is a value of each of its fields: numbers, pointers, arrays of numbers.
-        let mut stream: Box<c::isal_zstream> = unsafe { Box::new_zeroed().assume_init() };
+        let mut stream = Box::<c::isal_zstream>::new_uninit();
+        // SAFETY: it fills the box, and zero is a value of each of its fields: numbers, pointers,
+        // arrays of numbers.
+        let mut stream = unsafe {
+            stream.as_mut_ptr().write_bytes(0, 1);
+            stream.assume_init()
+        };
         // SAFETY: it writes into the stream alone.
         unsafe { c::isal_deflate_init(&raw mut *stream) };
         stream.level = level;
