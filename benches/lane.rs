@@ -12,11 +12,12 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kafka_s3_sink::config;
 use kafka_s3_sink::demo::events::{EventShape, Events};
-use kafka_s3_sink::pipeline::{Action, GZIP, Moment, Sink, SinkSettings};
+use kafka_s3_sink::pipeline::{Action, GZIP, Moment, Sink, SinkSettings, line_of};
 use kafka_s3_sink::record::{
     Epoch, LostOffsetsPolicy, NoHeaders, Offset, OutOfRangePolicy, PutOutcome, Record,
     RecordPolicy, StartPosition, TimestampMs, TopicFacts, TopicPartition,
 };
+use serde_json::value::RawValue;
 
 const RECORDS: usize = 50_000;
 const RECORD_BYTES: usize = 466;
@@ -128,5 +129,24 @@ fn codecs(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codecs);
+/// From a value to its line: all of it is validated, whoever does it.
+fn lines(criterion: &mut Criterion) {
+    let values = values();
+    let policy = policy("");
+    let bytes: usize = values.iter().map(Vec::len).sum();
+    let mut group = criterion.benchmark_group("line");
+    group.throughput(Throughput::Bytes(bytes as u64));
+    let ours = |value: &Vec<u8>| line_of(&policy.layout, value).is_ok();
+    let theirs = |value: &Vec<u8>| serde_json::from_slice::<&RawValue>(value).is_ok();
+    assert!(values.iter().all(ours) && values.iter().all(theirs));
+    group.bench_function("ours", |bencher| {
+        bencher.iter(|| values.iter().filter(|it| ours(it)).count())
+    });
+    group.bench_function("serde_json's RawValue", |bencher| {
+        bencher.iter(|| values.iter().filter(|it| theirs(it)).count());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, lines, codecs);
 criterion_main!(benches);

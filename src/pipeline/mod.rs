@@ -17,6 +17,7 @@ mod flight;
 #[cfg(feature = "isal")]
 mod igzip;
 mod intake;
+mod json;
 mod key;
 mod layout;
 mod ledger;
