@@ -57,7 +57,7 @@ esac
 [ -z "$binary" ] || [ -f "$binary" ] || die "there is no $binary"
 target=$arch-unknown-linux-gnu
 stage=$out/stage-$arch
-papers=$target_dir/packages/papers
+papers=$out/papers
 
 # What tests/setup.sh has installed is taken from there.
 setup_nfpm() {

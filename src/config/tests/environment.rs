@@ -43,10 +43,7 @@ fn it_wins_over_the_file_and_needs_none() {
         ("KAFKA_S3_SINK__ROTATION__RECORD_TIME", "1h"),
         ("KAFKA_S3_SINK__LAYOUT__USABLE_TIME", "2020-01-01,2030-01-01"),
     ];
-    let alone =
-        from_layers(None, env.map(Into::into).into_iter(), MACHINE, &|_, _| {
-            Vec::new()
-        })
+    let alone = from_layers(None, env.map(Into::into).into_iter(), MACHINE, &|_, _| Vec::new())
         .expect("settings");
     for settings in [alone, from_env(&env)] {
         // A group named 0123 is not the number 123.
@@ -171,9 +168,8 @@ fn two_variables_for_one_key_are_one_too_many() {
 
 /// The least, under variables as the system gives them.
 fn from_system(variables: &[(&str, &[u8])]) -> Result<Settings, ConfigErrors> {
-    let system = |(name, value): &(&str, &[u8])| {
-        ((*name).into(), OsString::from_vec((*value).to_vec()))
-    };
+    let system =
+        |(name, value): &(&str, &[u8])| ((*name).into(), OsString::from_vec((*value).to_vec()));
     let env = with_credentials(variables.iter().map(system).collect());
     let file = File { name: "sink.toml".into(), text: LEAST };
     from_layers(Some(&file), env, MACHINE, &|_, _| Vec::new())
