@@ -97,14 +97,15 @@ build_binary() {
   binary=$target_dir/$target/release/kafka-s3-sink
 }
 
-# Looks at what it was linked with, and does not trust the linker's word.
+# Looks at what it was linked with, and does not trust the linker's word. readelf and not objdump, which
+# reads the binaries of its own kind of machine alone.
 check_glibc() {
-  local needs newest
-  needs=$(objdump -T "$1" | sed -n 's/.*(\?GLIBC_\([0-9.]*\))\? .*/\1/p' | sort -Vu)
-  newest=$(printf '%s\n' "$needs" | tail -n 1)
+  local symbols newest
+  symbols=$(readelf -W --dyn-syms "$1" | sed -n 's/.* \([^ ]*\)@@*GLIBC_\([0-9.]*\).*/\2 \1/p' | sort -V)
+  newest=$(printf '%s\n' "$symbols" | tail -n 1 | cut -d ' ' -f 1)
   [ -n "$newest" ] || die "$1 shows no symbols of glibc: it is no dynamic program"
   [ "$(printf '%s\n%s\n' "$newest" $GLIBC | sort -V | tail -n 1)" = $GLIBC ] ||
-    die "$1 needs glibc $newest, and $GLIBC is the newest allowed: $(objdump -T "$1" | grep "GLIBC_$newest" | awk '{print $NF}' | xargs)"
+    die "$1 needs glibc $newest, and $GLIBC is the newest allowed:$(printf '%s' "$symbols" | sed -n "s/^$newest//p" | tr '\n' ' ')"
   say "the newest symbol is GLIBC_$newest"
 }
 
@@ -164,8 +165,9 @@ zig_objcopy() {
 
 sbom() {
   setup_cyclonedx
-  cargo cyclonedx -q --format json --target "$target" --override-filename sbom.cdx
-  mv sbom.cdx.json "$1/"
+  cargo cyclonedx -q --format json --spec-version 1.5 --target "$target" --override-filename sbom.cdx
+  sed "s,$repo,/src,g" sbom.cdx.json >"$1/sbom.cdx.json"
+  rm sbom.cdx.json
 }
 
 package() {

@@ -24,6 +24,6 @@ fn two_instances_share_the_work_side_by_side() {
     site.wait_committed();
     site.count();
     assert_eq!(site.machine.show(UNIT, "ActiveState"), "inactive");
-    let folders = site.machine.run(&["ls", "/var/lib/private/kafka-s3-sink"]);
-    assert_eq!(folders, "a\nb\n");
+    let folders = site.machine.run(&["ls", "/var/lib/private"]);
+    assert_eq!(folders, "kafka-s3-sink-a\nkafka-s3-sink-b\n");
 }

@@ -94,7 +94,7 @@ fn a_broker_that_is_away_is_waited_for_and_named() {
     site.configure(CONFIG, &[("kafka.bootstrap_servers", &nobody)]);
     site.machine.run(&["systemctl", "start", "--no-block", UNIT]);
     let told = || site.machine.show(UNIT, "StatusText");
-    site.wait("told", || told().contains("broker_reachable (no broker can be"));
+    site.wait("told", || told().contains("broker_reachable (Local: All broker"));
     assert_eq!(site.machine.show(UNIT, "ActiveState"), "activating");
     assert_eq!(site.machine.show(UNIT, "NRestarts"), "0");
     site.machine.run(&["systemctl", "stop", UNIT]);

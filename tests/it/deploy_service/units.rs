@@ -43,7 +43,7 @@ fn the_two_differ_only_in_the_instance() {
     };
     let plain = |line: &String| {
         let line = line.replace(" (%i)", "").replace("/%i.toml", "/sink.toml");
-        line.replace("/%i.env", "/env").replace("/%i", "")
+        line.replace("/%i.env", "/env").replace("-%i", "")
     };
     let instance: Vec<_> = read("kafka-s3-sink@.service").iter().map(plain).collect();
     assert_eq!(instance, read("kafka-s3-sink.service"));

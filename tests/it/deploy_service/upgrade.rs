@@ -77,7 +77,12 @@ fn a_removal_leaves_what_is_the_users_and_a_purge_leaves_nothing() {
     site.machine.run(&["systemctl", "start", UNIT]);
     site.machine.run(&["dpkg", "--purge", "kafka-s3-sink"]);
     let wants = "/etc/systemd/system/multi-user.target.wants/kafka-s3-sink.service";
-    let gone =
-        ["/etc/kafka-s3-sink", "/var/lib/private/kafka-s3-sink", "/var/lib/kafka-s3-sink", wants];
-    assert_eq!(are_there(&site, gone), [false; 4]);
+    let gone = [
+        "/etc/kafka-s3-sink",
+        "/var/lib/private/kafka-s3-sink",
+        "/var/lib/kafka-s3-sink",
+        "/var/lib/private/kafka-s3-sink-other",
+        wants,
+    ];
+    assert_eq!(are_there(&site, gone), [false; 5]);
 }
