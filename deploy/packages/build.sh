@@ -92,7 +92,9 @@ build_binary() {
     rustup target add "$target"
   fi
   say "building for $target, glibc $GLIBC (ten minutes)"
-  RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$repo=/src" \
+  # OpenSSL keeps the time of its build. That of our last commit would build all of C again each time.
+  SOURCE_DATE_EPOCH=0 \
+    RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$repo=/src" \
     cargo zigbuild --release --locked --bin kafka-s3-sink --target "$target.$GLIBC"
   binary=$target_dir/$target/release/kafka-s3-sink
 }

@@ -25,6 +25,9 @@ fn site(topic: &str) -> Option<Site> {
 fn it_is_installed_upgraded_and_removed() {
     let Some(mut site) = site("rpm-life") else { return };
     let said = site.rpm("-i", "0.1.0");
+    // What the stack's user data asks, before it writes settings of its own.
+    let (code, _) = site.machine.try_run(&["grep", "-q", "^bootstrap_servers", CONFIG]);
+    assert_eq!(code, 1, "the template is taken for settings");
     assert!(said.contains(&format!("write {CONFIG}, then: systemctl enable --now")), "{said}");
     assert_eq!(site.machine.try_run(&["systemctl", "is-enabled", UNIT]).1.trim(), "disabled");
     assert_eq!(site.machine.show(UNIT, "ActiveState"), "inactive");
@@ -50,7 +53,7 @@ fn it_is_installed_upgraded_and_removed() {
     site.machine.run(&["test", "-e", "/var/lib/private/kafka-s3-sink/kept"]);
 }
 
-/// As the stack's user data does it.
+/// As tools that manage configurations do it. Where nobody has, the stack's user data writes them.
 #[test]
 fn settings_that_were_written_before_it_stay() {
     let Some(site) = site("rpm-before") else { return };
