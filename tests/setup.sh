@@ -266,6 +266,20 @@ setup_prometheus() {
 # A machine that has never asked for them has no lists of packages.
 fetch_package() { apt-get download -q "$1" || { as_root apt-get update -q && apt-get download -q "$1"; }; }
 
+# What makes the packages, and what looks at them and at the units.
+setup_packagers() {
+  local version
+  if ! have rpm || ! have systemd-analyze || ! have objdump; then
+    install_packages "rpm systemd binutils" "rpm systemd binutils"
+  fi
+  [ -x "$tools/bin/nfpm" ] && return
+  setup_go
+  version=$(sed -n 's/^readonly NFPM_VERSION=//p' "$repo/deploy/packages/build.sh")
+  say "building nfpm $version"
+  GOBIN="$tools/bin" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "github.com/goreleaser/nfpm/v2/cmd/nfpm@$version" >&2
+}
+
 # The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
 # notebook's is what its users install.
 setup_python() {
@@ -297,12 +311,12 @@ venv() {
 # The root of a small machine that tests boot (systemd-nspawn), to run what deploy/ installs. Without
 # it those tests are left out. Nothing is ever written to it.
 setup_machine() {
-  local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates
+  local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates,rpm
   [ "$(family)" = debian ] || die "the small machine is made of Debian's packages, on Debian"
   if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
     install_packages "systemd-container mmdebstrap gpg" ""
   fi
-  [ -e "$tools/machine/usr/bin/java" ] && return
+  [ -e "$tools/machine/usr/bin/rpm" ] && return
   say "making the root of a small machine"
   as_root rm -rf "$tools/machine.partial" "$tools/machine"
   as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2
@@ -323,6 +337,7 @@ case ${1:-} in
     setup_kafka $KAFKA_VERSIONS
     setup_minio
     setup_prometheus
+    setup_packagers
     setup_python
     setup_trino
     ;;

@@ -22,6 +22,7 @@ mod ddl;
 mod demo;
 mod flush;
 mod healthcheck;
+mod papers;
 mod produce;
 mod recover;
 mod run;
@@ -84,6 +85,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
     Produce(produce::ProduceArgs),
+    /// Print what a package brings: man pages or a shell's completions
+    #[command(hide = true)]
+    Papers(papers::PapersArgs),
 }
 
 /// Where the configuration is.
@@ -131,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
+        Command::Papers(args) => papers::papers(&args),
     }
 }
 

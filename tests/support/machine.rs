@@ -130,6 +130,17 @@ impl Machine {
     }
 }
 
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let init = self.process.as_ref().and_then(|process| init_of(process.pid()));
+        if let Some(init) = init {
+            // systemd-nspawn's own end would leave it running. All of its processes go with it.
+            // SAFETY: kill has no memory effects; its parent has not reaped it, for it runs.
+            unsafe { libc::kill(init as i32, libc::SIGKILL) };
+        }
+    }
+}
+
 /// The first process of the machine: the child of systemd-nspawn.
 fn init_of(pid: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;

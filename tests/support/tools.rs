@@ -47,7 +47,7 @@ pub(crate) fn servers_are_here() -> bool {
 /// Whether a small machine can be booted; where not, it is said as of the servers. It takes root and
 /// more of the kernel than many places allow, so no test fails for want of it.
 pub(crate) fn machine_is_here() -> bool {
-    let here = servers_are_here() && dir().join("machine/usr/bin/java").exists();
+    let here = servers_are_here() && dir().join("machine/usr/bin/rpm").exists();
     // SAFETY: geteuid cannot fail and touches no memory.
     if here && unsafe { libc::geteuid() } == 0 {
         return true;
@@ -63,6 +63,7 @@ fn look_for_servers() -> Vec<String> {
         "kafka-3.9.1/libs",
         "bin/minio",
         "prometheus/promtool",
+        "bin/nfpm",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",
