@@ -304,6 +304,9 @@ setup_machine() {
   as_root mv "$tools/machine.partial" "$tools/machine"
 }
 
+# shellcheck source=tests/setup_kubernetes.sh
+. "$repo/tests/setup_kubernetes.sh"
+
 case ${1:-} in
   build)
     setup_compiler
@@ -319,6 +322,7 @@ case ${1:-} in
     setup_minio
     setup_prometheus
     setup_python
+    setup_kubernetes
     setup_trino
     ;;
   machine)
