@@ -1,7 +1,8 @@
 //! Values that would not run are refused before anything is installed, with a sentence.
 
-use super::{helm, try_render};
+use super::{file, helm, try_render};
 use crate::needs_servers;
+use crate::support::workdir::WorkDir;
 
 /// The example, more values, and a part of the sentence.
 const REFUSED: &[(&str, &[&str], &str)] = &[
@@ -121,6 +122,23 @@ fn without_values_it_says_what_must_be_set() {
     for key in ["config.kafka.bootstrap_servers", "config.kafka.topics", "config.s3.bucket"] {
         assert!(said.contains(&format!("- {key} is ")), "{said}");
     }
+}
+
+#[test]
+fn the_readmes_values_are_taken() {
+    needs_servers!();
+    let readme = file("README.md");
+    let (_, values) = readme.split_once("cat > values.yaml <<'X'\n").expect("values");
+    let (values, _) = values.split_once("\nX\n").expect("their end");
+    let dir = WorkDir::new("readme-values");
+    let path = dir.path().join("values.yaml");
+    std::fs::write(&path, values).expect("a file");
+    let path = path.to_str().expect("text");
+    let output = helm("helm", &["template", "lake", ".", "-f", path, "--kube-version", "1.33"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    // As the readme's own commands have it.
+    assert!(text.contains("kind: StatefulSet\nmetadata:\n  name: lake-kafka-s3-sink\n"), "{text}");
 }
 
 #[test]
