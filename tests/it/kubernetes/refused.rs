@@ -80,6 +80,22 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         &[r#"secretFiles=[{"name":"a","mountPath":"/etc/kafka-s3-sink"}]"#],
         "is where the chart mounts its own files",
     ),
+    (
+        "minimal",
+        &[r#"extraEnv=[{"name":"AWS_SECRET_ACCESS_KEY","value":"hunter2"}]"#],
+        "the value of AWS_SECRET_ACCESS_KEY may be secret",
+    ),
+    ("minimal", &[r#"membership.sessionTimeout="5s""#], "brokers refuse less than 6s"),
+    (
+        "minimal",
+        &[r#"resources.requests.memory="512Mi""#],
+        "resources.requests.memory is 512Mi, and the limit 1Gi: take it out",
+    ),
+    (
+        "minimal",
+        &[r#"audit.resources.requests.memory="512Mi""#],
+        "audit.resources.requests.memory is 512Mi",
+    ),
     // These by the schema: what is misspelt is named.
     ("minimal", &["replicas=3"], "replicas"),
     ("minimal", &[r#"config.s3.buckett="x""#], "buckett"),
@@ -100,6 +116,7 @@ fn contradictions_are_refused_with_a_sentence() {
         for program in ["helm", "helm3"] {
             let said = try_render(program, name, values).expect_err(sentence);
             assert!(said.contains(sentence), "{program} {values:?}: {said}");
+            assert!(!said.contains("hunter2"), "a secret is printed: {said}");
         }
     }
 }

@@ -45,6 +45,9 @@ config.kafka.librdkafka: session.timeout.ms is written by the chart: set members
 {{- if has (upper .name) $own }}
 extraEnv: {{ .name }} is set by the chart: see membership and http
 {{- end }}
+{{- if and (hasKey . "value") (regexMatch "PASSWORD|SECRET|_PEM$" (upper .name)) }}
+extraEnv: the value of {{ .name }} may be secret, and could be read in the StatefulSet: take it from a Secret (kafkaSecrets, storeCredentials, or valueFrom)
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -100,6 +103,9 @@ terminationGracePeriodSeconds is {{ $grace }}, and config.shutdown.timeout is {{
 {{- end }}
 {{- $longest := dig "kafka" "librdkafka" dict .Values.config | dig "max.poll.interval.ms" 300000 | int64 }}
 {{- $session := include "sink.milliseconds" .Values.membership.sessionTimeout | int64 }}
+{{- if and (include "sink.static" .) (lt $session 6000) }}
+membership.sessionTimeout is {{ .Values.membership.sessionTimeout }}: brokers refuse less than 6s (group.min.session.timeout.ms), and a pod must restart within it
+{{- end }}
 {{- if and (include "sink.static" .) (gt $session $longest) }}
 membership.sessionTimeout is {{ .Values.membership.sessionTimeout }}, more than max.poll.interval.ms ({{ $longest }} ms): lower it, or raise config.kafka.librdkafka."max.poll.interval.ms"
 {{- end }}
@@ -116,6 +122,12 @@ membership.sessionTimeout is {{ .Values.membership.sessionTimeout }}, more than 
 {{- $least := max (mul 64 $mib) (add (mul 48 $mib) (mul 2 $largest (add $lanes 1))) -}}
 {{- $container := include "sink.bytes" .Values.resources.limits.memory | int64 -}}
 {{- $own := dig "memory" "limit" "" .Values.config -}}
+{{- range $name, $resources := dict "resources" .Values.resources "audit.resources" .Values.audit.resources }}
+{{- $requested := dig "requests" "memory" "" $resources }}
+{{- if and $requested (ne (toString $requested) (toString $resources.limits.memory)) }}
+{{ $name }}.requests.memory is {{ $requested }}, and the limit {{ $resources.limits.memory }}: take it out, for it follows the limit; a sink that is promised less than it may take is the first to be evicted
+{{- end }}
+{{- end }}
 {{- if $own }}
 {{- $limit := include "sink.bytes" $own | int64 }}
 {{- if lt $container (add $limit (mul 32 $mib)) }}
