@@ -1,9 +1,12 @@
 //! Pod Security "restricted", field by field, for every pod that the chart makes.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use super::{EXAMPLES, Objects};
+use super::{EXAMPLES, Objects, render};
 use crate::needs_servers;
+use crate::support::{tools, workdir::WorkDir};
 
 /// What breaks the standard in a pod's specification.
 fn broken(spec: &Value) -> Vec<String> {
@@ -88,4 +91,22 @@ fn nothing_that_the_chart_makes_gives_rights_in_the_cluster() {
     let role = &account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"];
     assert_eq!(role, "arn:aws:iam::123456789012:role/kafka-s3-sink");
     assert_eq!(objects.pod()["spec"]["serviceAccountName"], account["metadata"]["name"]);
+}
+
+/// Secrets in the environment: librdkafka's are values, and the sink has no other way for them here.
+/// Limits of the processor: they would only throttle.
+const MEANT: &str = "CKV_K8S_35,CKV_K8S_11";
+
+#[test]
+fn checkov_finds_nothing_but_what_is_meant() {
+    needs_servers!();
+    let dir = WorkDir::new("chart-checkov");
+    std::fs::write(dir.path().join("all.yaml"), render("everything", &[])).expect("a file");
+    let mut command = Command::new(tools::dir().join("venv-checkov/bin/checkov"));
+    let what = ["--skip-download", "--framework", "kubernetes", "-f", "all.yaml", "--compact"];
+    let output = command.args(what).args(["--skip-check", MEANT]).current_dir(dir.path()).output();
+    let output = output.expect("checkov");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Failed checks: 0") && !said.contains("Passed checks: 0"), "{said}");
 }
