@@ -323,6 +323,9 @@ setup_machine() {
   as_root mv "$tools/machine.partial" "$tools/machine"
 }
 
+# shellcheck source=tests/setup_kubernetes.sh
+. "$repo/tests/setup_kubernetes.sh"
+
 case ${1:-} in
   build)
     setup_compiler
@@ -339,6 +342,7 @@ case ${1:-} in
     setup_prometheus
     setup_packagers
     setup_python
+    setup_kubernetes
     setup_trino
     ;;
   machine)

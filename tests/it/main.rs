@@ -17,6 +17,7 @@ mod embedded_store;
 mod harness;
 mod house;
 mod kafka_edge;
+mod kubernetes;
 mod notebook;
 mod oracle;
 mod recover;

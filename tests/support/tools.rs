@@ -62,12 +62,16 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "bin/helm",
+        "bin/helm3",
+        "crds",
         "prometheus/promtool",
         "bin/nfpm",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",
         "venv-checkov",
+        "venv-kubernetes",
         "venv-notebook",
     ];
     let mut missing: Vec<String> = parts
