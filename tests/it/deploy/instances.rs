@@ -79,6 +79,8 @@ fn one_instance_holds_broker_and_sink() {
     assert_eq!(machine.shape["InstanceType"], "t3.medium");
     assert!(machine.has("KAFKA_MODE='kraft'") && machine.has("KAFKA_VERSION='4.2.0'"));
     assert!(machine.has("RUNS_SINK='yes'") && machine.has("TOPICS='orders'"));
+    // Its own setup finds out where the broker listens.
+    assert!(machine.has("BOOTSTRAP_SERVERS=''") && machine.has("KAFKA_PARTITIONS='6'"));
     let disks = machine.shape["BlockDeviceMappings"].as_array().expect("disks");
     let disks: Vec<_> = disks
         .iter()
@@ -112,7 +114,7 @@ fn a_sink_of_its_own_is_let_into_the_broker() {
     assert!(first.has("RUNS_SINK='no'"));
     assert!(second.has("KAFKA_MODE='none'") && second.has("RUNS_SINK='yes'"));
     assert!(second.has("TOPICS='orders,clicks'"));
-    let address = first.shape["PrivateDnsName"].as_str().expect("a name");
+    let address = first.shape["PrivateIpAddress"].as_str().expect("an address");
     assert!(second.has(&format!("BOOTSTRAP_SERVERS='{address}:9092'")), "{}", second.script);
     assert_eq!(rules(&mut cloud), [rule("Client", "Broker"), rule("Sink", "Broker")]);
 }
