@@ -1,7 +1,7 @@
 //! What stands under `deploy/`: judged by the tools that its users would trust, and deployed on
 //! stand-ins for AWS, with every resource read back.
 
-mod instances;
+pub(crate) mod instances;
 mod lake;
 mod rights;
 mod rules;

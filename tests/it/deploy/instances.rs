@@ -41,6 +41,23 @@ fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
     machines
 }
 
+/// What a stack with these parameters gives its one instance to run, and the rights of its sink.
+pub(crate) fn first_boot(parameters: &[(&str, &str)]) -> (String, Value) {
+    let mut cloud = Cloud::moto();
+    cloud.deploy("boot", &template(), parameters).expect("a stack");
+    let (_, machine) = machines(&mut cloud, "boot").remove(0);
+    (machine.script, policy(&mut cloud, "SinkPolicy"))
+}
+
+/// The document of a policy by a part of its name.
+fn policy(cloud: &mut Cloud, name: &str) -> Value {
+    let found = cloud.call("iam", "list_policies", json!({"Scope": "Local"}));
+    let policies = found["Policies"].as_array().expect("policies");
+    let found = policies.iter().find(|policy| policy["PolicyName"].to_string().contains(name));
+    let version = json!({"PolicyArn": found.expect("a policy")["Arn"], "VersionId": "v1"});
+    cloud.call("iam", "get_policy_version", version)["PolicyVersion"]["Document"].take()
+}
+
 /// A rule that lets one group of the stack into another: from, to, port.
 fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
     let found = cloud.call("ec2", "describe_security_groups", json!({}));
@@ -153,12 +170,7 @@ fn an_msk_cluster_is_used_as_it_is() {
     assert!(machine.has("BOOTSTRAP_SERVERS='b-1.msk.example:9098'"));
     assert!(machine.has("MSK_IAM_REGION='us-east-1'"));
     assert_eq!(rules(&mut cloud), [], "nobody reaches the sink");
-    let found = cloud.call("iam", "list_policies", json!({"Scope": "Local"}));
-    let policies = found["Policies"].as_array().expect("policies");
-    let msk = policies.iter().find(|policy| policy["PolicyName"].to_string().contains("Msk"));
-    let version = json!({"PolicyArn": msk.expect("a policy")["Arn"], "VersionId": "v1"});
-    let found = cloud.call("iam", "get_policy_version", version);
-    let text = found["PolicyVersion"]["Document"].to_string();
+    let text = policy(&mut cloud, "MskPolicy").to_string();
     for arn in ["cluster/c/u-1", "topic/c/u-1/orders", "group/c/u-1/kafka-s3-sink"] {
         let arn = format!("\"arn:aws:kafka:us-east-1:123456789012:{arn}\"");
         assert!(text.contains(&arn), "{arn} in {text}");
