@@ -131,8 +131,12 @@ apply_topics() {
 
 setup_sink() {
   local tries=0
-  # What is there was somebody's choice.
-  [ -e "$CONFIG/sink.toml" ] || sink_config >"$CONFIG/sink.toml"
+  # The package brings one that says nothing of this stack. What was written here is somebody's choice
+  # from then on.
+  if [ ! -e "$CONFIG/written-by-the-stack" ]; then
+    sink_config >"$CONFIG/sink.toml"
+    touch "$CONFIG/written-by-the-stack"
+  fi
   # 5: a server does not answer. The broker of this stack needs minutes to come up.
   until kafka-s3-sink check --config "$CONFIG/sink.toml"; do
     [ $? = 5 ] && [ "$tries" -lt 60 ] || die "check found something that must be mended first"

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "The region. Left out it is that of the environment (AWS_REGION)."
+  description = "The region. Left out it is that of the environment (AWS_REGION, AWS_DEFAULT_REGION)."
   type        = string
   default     = null
 }

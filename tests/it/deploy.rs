@@ -1,10 +1,12 @@
 //! What stands under `deploy/`: judged by the tools that its users would trust, and deployed on
 //! stand-ins for AWS, with every resource read back.
 
+mod glue;
 pub(crate) mod instances;
 mod lake;
 mod rights;
 mod rules;
+mod terraform;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +39,7 @@ fn with<'a>(base: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'
 
 /// The template without these resources of ministack's ignorance; what refers to an instance finds
 /// a parameter of its name instead, so that the alarms can be made.
-fn without_instances() -> String {
+pub(crate) fn without_instances() -> String {
     let unknown = ["EC2::Instance", "EC2::SecurityGroupIngress", "EC2::SecurityGroupEgress"];
     let text = template();
     let (head, resources) = text.split_once("\nResources:\n").expect("resources");

@@ -13,6 +13,7 @@ mod demo;
 mod deploy;
 mod deploy_kafka;
 mod embedded_store;
+mod guides;
 mod harness;
 mod house;
 mod kafka_edge;

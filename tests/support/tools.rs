@@ -57,6 +57,18 @@ pub(crate) fn machine_is_here() -> bool {
     false
 }
 
+/// Where Terraform finds its provider for AWS, if both are on this computer: the provider is in no
+/// package registry, so no test fails for want of it.
+pub(crate) fn terraform_plugins() -> Option<PathBuf> {
+    let plugins = dir().join("terraform-plugins");
+    let version = std::process::Command::new("terraform").arg("version").output();
+    if plugins.exists() && version.is_ok_and(|output| output.status.success()) {
+        return Some(plugins);
+    }
+    leave_out("needs terraform and its provider for AWS (tests/setup.sh test says where it looks)");
+    None
+}
+
 fn look_for_servers() -> Vec<String> {
     let tools = dir();
     let parts = [
@@ -66,6 +78,7 @@ fn look_for_servers() -> Vec<String> {
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",
+        "venv-aws-cli",
         "venv-checkov",
         "venv-notebook",
     ];

@@ -9,9 +9,9 @@ use super::template;
 use crate::needs_servers;
 use crate::support::cloud::Cloud;
 
-struct Machine {
-    shape: Value,
-    script: String,
+pub(super) struct Machine {
+    pub(super) shape: Value,
+    pub(super) script: String,
 }
 
 impl Machine {
@@ -21,11 +21,14 @@ impl Machine {
 }
 
 /// The instances of a stack by the end of their names, with what their user data says.
-fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
+pub(super) fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
     let found = cloud.call("ec2", "describe_instances", json!({}));
     let mut machines = Vec::new();
     for shape in found["Reservations"].as_array().expect("a list") {
         let shape = shape["Instances"][0].clone();
+        if shape["State"]["Name"] == "terminated" {
+            continue;
+        }
         let name = shape["Tags"].as_array().expect("tags").iter().find(|tag| tag["Key"] == "Name");
         let name = name.and_then(|tag| tag["Value"].as_str()).expect("a name").to_owned();
         let Some(name) = name.strip_prefix(&format!("{stack}-")) else { continue };
@@ -59,7 +62,7 @@ fn policy(cloud: &mut Cloud, name: &str) -> Value {
 }
 
 /// A rule that lets one group of the stack into another: from, to, port.
-fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
+pub(super) fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
     let found = cloud.call("ec2", "describe_security_groups", json!({}));
     let groups = found["SecurityGroups"].as_array().expect("groups");
     let name = |id: &Value| {

@@ -56,10 +56,12 @@ AutoReqProv: no
 %description
 %install
 install -D /srv/package/kafka-s3-sink %{buildroot}/usr/bin/kafka-s3-sink
+install -D -m 644 /srv/package/sink.toml %{buildroot}/etc/kafka-s3-sink/sink.toml
 install -D -m 644 /srv/package/kafka-s3-sink.service %{buildroot}/usr/lib/systemd/system/kafka-s3-sink.service
 mkdir -p %{buildroot}/usr/share/kafka-s3-sink
 cp -r /srv/kafka %{buildroot}/usr/share/kafka-s3-sink/
 %files
+%config(noreplace) /etc/kafka-s3-sink/sink.toml
 /usr/bin/kafka-s3-sink
 /usr/lib/systemd/system/kafka-s3-sink.service
 /usr/share/kafka-s3-sink
@@ -119,6 +121,7 @@ impl Site {
         }
         let package = dir.path().join("package");
         std::fs::write(package.join("kafka-s3-sink.service"), UNIT).expect("a unit");
+        std::fs::write(package.join("sink.toml"), "# the package's own\n").expect("a file");
         let sink = env!("CARGO_BIN_EXE_kafka-s3-sink");
         run(Command::new("strip").arg(sink).arg("-o").arg(package.join("kafka-s3-sink")));
         let disk = Disk::new(dir.path());
