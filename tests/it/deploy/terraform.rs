@@ -1,10 +1,10 @@
 //! The pipeline in Terraform: judged, planned, and applied on moto with the real provider; what it
 //! makes is what the stack makes.
 //!
-//! moto cannot switch a running instance to one-minute figures, so an override takes that out, and it
-//! forgets the descriptions of two rules and an instance's security groups. It enforces no
-//! rights, so that they are the stack's is compared text by text; what such rights allow is
-//! tried with the stack's, in `rights`. Neither can boot an instance: see `deploy_kafka::first_boot`.
+//! moto cannot switch a running instance to one-minute figures, so an override takes that out. It can
+//! delete no named query, and forgets the descriptions of two rules and an instance's security groups.
+//! It enforces no rights, so that they are the stack's is compared text by text; what such rights
+//! allow is tried with the stack's, in `rights`. It boots nothing: see `deploy_kafka::first_boot`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -397,12 +397,18 @@ fn what_is_applied_is_what_the_stack_makes_and_the_bucket_outlives_it() {
     };
     let vpc = first(&mut cloud, "describe_vpcs", "Vpcs", "VpcId");
     let subnet = first(&mut cloud, "describe_subnets", "Subnets", "SubnetId");
+    let found = json!({"Filters": [{"Name": "vpc-id", "Values": [vpc]}]});
+    let found = cloud.call("ec2", "describe_security_groups", found);
+    let group = found["SecurityGroups"][0]["GroupId"].as_str().expect("a group").to_owned();
+    // moto keeps queries for ever.
+    pipeline.must(&["state", "rm", "aws_athena_named_query.this"]);
     let cluster = [
         ("kafka_mode", "none"),
         ("sink_placement", "own"),
         ("bootstrap_servers", "b-1.msk.example:9098"),
         ("cluster_port", "9098"),
-        ("cluster_security_group_id", "sg-12345678"),
+        ("cluster_security_group_id", &*group),
+        ("named_queries", "false"),
         ("vpc_id", &*vpc),
         ("subnet_id", &*subnet),
         ("msk_cluster_arn", MSK),
