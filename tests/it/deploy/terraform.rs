@@ -6,18 +6,25 @@
 //! It enforces no rights, so that they are the stack's is compared text by text; what such rights
 //! allow is tried with the stack's, in `rights`. It boots nothing: see `deploy_kafka::first_boot`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod look;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::instances::{machines, rules};
-use super::{finds_nothing, folder, template, without_instances};
+use super::{finds_nothing, folder};
 use crate::needs_servers;
 use crate::support::cloud::Cloud;
 use crate::support::tools;
 use crate::support::workdir::WorkDir;
+use look::{
+    assert_alarms, assert_closed_bucket, assert_crawler_and_workgroup,
+    assert_instances_of_the_stack, assert_lifecycle, assert_queries, assert_rights_of_the_stack,
+    assert_tables, inputs, rights,
+};
 
 const NAME: &str = "pipe";
 const BUCKET: &str = "lake-of-terraform";
@@ -89,8 +96,8 @@ impl Pipeline {
     }
 
     #[track_caller]
-    fn apply(&self, variables: &[(&str, &str)]) {
-        let (done, said) = self.with(&["apply", "-auto-approve"], variables);
+    fn apply(&self, targets: &[&str], variables: &[(&str, &str)]) {
+        let (done, said) = self.with(&[&["apply", "-auto-approve"], targets].concat(), variables);
         assert!(done, "{said}");
     }
 }
@@ -193,222 +200,65 @@ fn contradictory_variables_are_refused_with_a_sentence() {
     }
 }
 
-/// The inputs of an instance's user data, line by line.
-fn inputs(script: &str) -> BTreeSet<&str> {
-    let (_, inputs) = script.split_once("<<'STACK'\n").expect("inputs");
-    inputs.split_once("\nSTACK\n").expect("their end").0.lines().collect()
-}
-
-/// With what stands alone as a list of one, and lists in order.
-fn plain(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
-        }
-        Value::Array(items) => {
-            let mut items: Vec<_> = items
-                .iter()
-                .map(|item| if item.is_string() { item.clone() } else { plain(item) })
-                .collect();
-            items.sort_by_key(Value::to_string);
-            items.into()
-        }
-        Value::String(_) => json!([value]),
-        other => other.clone(),
-    }
-}
-
-/// Who may take each role, and what it may then do.
-fn rights(cloud: &mut Cloud) -> BTreeMap<String, BTreeSet<String>> {
-    let found = cloud.call("iam", "list_roles", json!({}));
-    let mut rights = BTreeMap::new();
-    for role in found["Roles"].as_array().expect("roles") {
-        let name = role["RoleName"].as_str().expect("a name");
-        let kinds = ["analyst", "broker", "crawler", "sink"];
-        let of = |kind: &&str| name.to_lowercase().contains(*kind);
-        let kind = kinds.into_iter().find(of).expect("a role of ours");
-        let mut documents = vec![role["AssumeRolePolicyDocument"].clone()];
-        let role = json!({"RoleName": name});
-        let attached = cloud.call("iam", "list_attached_role_policies", role.clone());
-        for policy in attached["AttachedPolicies"].as_array().expect("policies") {
-            let version = json!({"PolicyArn": policy["PolicyArn"], "VersionId": "v1"});
-            let found = cloud.call("iam", "get_policy_version", version);
-            documents.push(found["PolicyVersion"]["Document"].clone());
-        }
-        let own = cloud.call("iam", "list_role_policies", role);
-        for policy in own["PolicyNames"].as_array().expect("policies") {
-            let policy = json!({"RoleName": name, "PolicyName": policy});
-            documents.push(cloud.call("iam", "get_role_policy", policy)["PolicyDocument"].clone());
-        }
-        let text = |document: &Value| plain(document).to_string();
-        // Each stand-in has a number of its own for the account.
-        let documents = documents.iter().map(text);
-        let documents = documents.map(|text| text.replace("000000000000", "123456789012"));
-        rights.insert(kind.to_owned(), documents.collect());
-    }
-    rights
-}
-
-/// What both make of the same choice must be the same.
-fn assert_as_the_stack(cloud: &mut Cloud, parameters: &[(&str, &str)]) {
-    let all = [&[("BucketName", BUCKET)], parameters].concat();
-    // From a stack moto takes instances, and ministack takes roles.
-    let mut other = Cloud::ministack();
-    let choice = [&all[..], &[("NamedQueries", "no")]].concat();
-    other.deploy(NAME, &without_instances(), &choice).expect("a stack");
-    assert_eq!(rights(cloud), rights(&mut other));
-    let mut other = Cloud::moto();
-    other.deploy(NAME, &template(), &all).expect("a stack");
-    let (ours, theirs) = (machines(cloud, NAME), machines(&mut other, NAME));
-    assert_eq!(ours.len(), theirs.len());
-    for ((name, ours), (other, theirs)) in ours.iter().zip(&theirs) {
-        assert_eq!(name, other);
-        assert_eq!(inputs(&ours.script), inputs(&theirs.script));
-        let script = std::fs::read_to_string(folder().join("user-data.sh")).expect("the script");
-        assert!(ours.script.contains(&script), "the script as it is");
-        assert_eq!(ours.shape["InstanceType"], theirs.shape["InstanceType"]);
-        let disks = |shape: &Value| shape["BlockDeviceMappings"].as_array().map(Vec::len);
-        assert_eq!(disks(&ours.shape), disks(&theirs.shape));
-        assert_eq!(ours.shape["MetadataOptions"]["HttpTokens"], "required");
-    }
-}
-
-fn assert_closed_bucket(cloud: &mut Cloud, encryption: &str, versioning: &str) {
-    let mut of = |method: &str| cloud.call("s3", method, json!({"Bucket": BUCKET}));
-    let block = of("get_public_access_block")["PublicAccessBlockConfiguration"].take();
-    assert!(block.as_object().expect("a block").values().all(|value| *value == true), "{block}");
-    assert_eq!(of("get_bucket_versioning")["Status"], versioning);
-    let found = of("get_bucket_encryption");
-    let rule = &found["ServerSideEncryptionConfiguration"]["Rules"][0];
-    assert_eq!(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"], encryption);
-    let found = of("get_bucket_ownership_controls");
-    assert_eq!(found["OwnershipControls"]["Rules"][0]["ObjectOwnership"], "BucketOwnerEnforced");
-    let found = of("get_bucket_lifecycle_configuration");
-    let rules = found["Rules"].as_array().expect("rules");
-    let days: Vec<_> = rules
-        .iter()
-        .map(|rule| {
-            let unfinished = &rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"];
-            let old = &rule["NoncurrentVersionExpiration"]["NoncurrentDays"];
-            [unfinished.as_i64(), rule["Expiration"]["Days"].as_i64(), old.as_i64()]
-        })
-        .collect();
-    assert_eq!(days, [[Some(1), None, None], [None, Some(30), None], [None, None, Some(30)]]);
-    let policy = of("get_bucket_policy");
-    let policy: Value =
-        serde_json::from_str(policy["Policy"].as_str().expect("text")).expect("JSON");
-    let statements = policy["Statement"].as_array().expect("statements");
-    let sids: Vec<_> = statements.iter().map(|statement| &statement["Sid"]).collect();
-    assert_eq!(sids, ["TlsOnly", "ModernTls"]);
-    assert!(statements.iter().all(|statement| statement["Effect"] == "Deny"));
-}
-
-fn assert_queries(cloud: &mut Cloud) {
-    let found = cloud.call("athena", "list_named_queries", json!({"WorkGroup": NAME}));
-    let ids = found["NamedQueryIds"].as_array().expect("a list").clone();
-    let query = |id| {
-        let found = cloud.call("athena", "get_named_query", json!({"NamedQueryId": id}));
-        found["NamedQuery"]["QueryString"].as_str().expect("text").to_owned()
-    };
-    let found: BTreeSet<String> = ids.into_iter().map(query).collect();
-    let wanted = super::queries()
-        .into_iter()
-        .map(|(_, text)| text.replace("${DatabaseName}", "kafka").replace("${Table}", "orders"));
-    assert_eq!(found, wanted.collect());
-}
-
-fn assert_crawler_and_workgroup(cloud: &mut Cloud) {
-    let crawler = json!({"Name": "pipe-crawler"});
-    let crawler = cloud.call("glue", "get_crawler", crawler)["Crawler"].take();
-    let path = format!("s3://{BUCKET}/raw/orders/");
-    assert_eq!(crawler["Targets"]["S3Targets"][0]["Path"], *path);
-    let file = folder().with_file_name("glue").join("crawler.json");
-    let file = std::fs::read_to_string(file).expect("a file");
-    let file: Value = serde_json::from_str(&file).expect("JSON");
-    let configuration = |of: &Value| {
-        let text = of["Configuration"].as_str().expect("text");
-        serde_json::from_str::<Value>(text).expect("JSON")
-    };
-    let ours = configuration(&crawler);
-    for part in ["Grouping", "CrawlerOutput"] {
-        assert_eq!(ours[part], configuration(&file)[part]);
-    }
-    for part in ["SchemaChangePolicy", "RecrawlPolicy"] {
-        assert_eq!(crawler[part], file[part]);
-    }
-    let found = cloud.call("athena", "get_work_group", json!({"WorkGroup": NAME}));
-    let group = &found["WorkGroup"]["Configuration"];
-    assert_eq!(group["EnforceWorkGroupConfiguration"], true);
-    assert_eq!(group["BytesScannedCutoffPerQuery"], 10_737_418_240_i64);
-    let results = format!("s3://{BUCKET}/athena-results/");
-    assert_eq!(group["ResultConfiguration"]["OutputLocation"], *results);
-}
-
-fn assert_alarms(cloud: &mut Cloud, count: usize) {
-    let found = cloud.call("cloudwatch", "describe_alarms", json!({}));
-    let alarms = found["MetricAlarms"].as_array().expect("alarms");
-    let metrics = alarms.iter().map(|alarm| alarm["MetricName"].as_str().expect("a metric"));
-    let metrics: BTreeSet<_> = metrics.collect();
-    assert_eq!((alarms.len(), metrics.len()), (count, 4), "{metrics:?}");
-}
-
-fn assert_tables(cloud: &mut Cloud) {
-    let found = cloud.call("glue", "get_tables", json!({"DatabaseName": "kafka"}));
-    let tables = found["TableList"].as_array().expect("tables");
-    let of = |name: &str| tables.iter().find(|table| table["Name"] == name).expect("a table");
-    for (table, topic) in [("orders", "orders"), ("clicks_of_all", "clicks.of-all")] {
-        let parameters = &of(table)["Parameters"];
-        assert_eq!(parameters["projection.dt.range"], "NOW-1YEARS,NOW+1DAYS");
-        assert_eq!(parameters["projection.hour.digits"], "2");
-        let place = format!("s3://{BUCKET}/raw/{topic}/dt=${{dt}}/hour=${{hour}}/");
-        assert_eq!(parameters["storage.location.template"], *place);
-        let lost = of(&format!("{table}_unusable_time"));
-        assert_eq!(lost["Parameters"]["projection.dt.values"], "1970-01-01");
-        assert_eq!(lost["StorageDescriptor"]["Columns"].as_array().map(Vec::len), Some(12));
-    }
-    assert_eq!(tables.len(), 4);
-}
-
-/// One place, changed and then taken down, for a bucket takes the provider a minute to be sure of.
 #[test]
 fn what_is_applied_is_what_the_stack_makes_and_the_bucket_outlives_it() {
     needs_servers!();
     let mut cloud = Cloud::moto();
     let Some(pipeline) = Pipeline::new(&cloud.endpoint) else { return };
     let ann = "arn:aws:iam::123456789012:user/ann";
-    pipeline.apply(&[("analyst_arn", ann)]);
-    assert_as_the_stack(&mut cloud, &[("AnalystArn", ann)]);
-    let of = |from: &str| (from.to_owned(), "broker".to_owned(), 9092);
-    assert_eq!(rules(&mut cloud), [of("client")]);
+    let choice = [("analyst_arn", ann)];
+    pipeline.apply(&[], &choice);
+    assert_rights_of_the_stack(&mut cloud, &[("AnalystArn", ann)]);
+    assert_instances_of_the_stack(&mut cloud, &[("AnalystArn", ann)]);
+    assert_eq!(rules(&mut cloud), [("client".to_owned(), "broker".to_owned(), 9092)]);
     assert_closed_bucket(&mut cloud, "AES256", "Enabled");
+    assert_lifecycle(&mut cloud);
     assert_crawler_and_workgroup(&mut cloud);
     assert_queries(&mut cloud);
     assert_alarms(&mut cloud, 4);
-    let (done, said) = pipeline.with(&["plan"], &[("analyst_arn", ann)]);
+    let (done, said) = pipeline.with(&["plan"], &choice);
     // A second run would change nothing but what moto forgets.
     assert!(done && said.contains("Plan: 0 to add, 3 to change, 0 to destroy."), "{said}");
 
+    let destroy = ["destroy", "-auto-approve"];
+    let (done, said) = pipeline.with(&destroy, &choice);
+    assert!(!done && said.contains("prevent_destroy"), "the bucket is not let go of: {said}");
+    pipeline.must(&["state", "rm", "module.bucket"]);
+    pipeline.must(&["state", "rm", "aws_athena_named_query.this"]);
+    let (done, said) = pipeline.with(&destroy, &choice);
+    assert!(done, "{said}");
+    assert_closed_bucket(&mut cloud, "AES256", "Enabled");
+    assert_eq!(rights(&mut cloud), BTreeMap::new(), "the roles are gone");
+}
+
+/// A cluster and a network that exist, a key of one's own, and tables in place of a crawler. What
+/// would take minutes here, or is as before, is not asked for.
+#[test]
+fn a_cluster_that_exists_is_used_as_it_is() {
+    needs_servers!();
+    let mut cloud = Cloud::moto();
+    let Some(pipeline) = Pipeline::new(&cloud.endpoint) else { return };
     let first = |cloud: &mut Cloud, method: &str, list: &str, id: &str| {
         let found = cloud.call("ec2", method, json!({}));
-        let all = found[list].as_array().expect("a list");
-        let default =
-            all.iter().find(|one| one["IsDefault"] == true || one["DefaultForAz"] == true);
-        default.unwrap_or(&all[0])[id].as_str().expect("one that is there").to_owned()
+        found[list][0][id].as_str().expect("one that is there").to_owned()
     };
     let vpc = first(&mut cloud, "describe_vpcs", "Vpcs", "VpcId");
     let subnet = first(&mut cloud, "describe_subnets", "Subnets", "SubnetId");
-    let found = json!({"Filters": [{"Name": "vpc-id", "Values": [vpc]}]});
-    let found = cloud.call("ec2", "describe_security_groups", found);
-    let group = found["SecurityGroups"][0]["GroupId"].as_str().expect("a group").to_owned();
-    // moto keeps queries for ever.
-    pipeline.must(&["state", "rm", "aws_athena_named_query.this"]);
-    let cluster = [
+    let group = first(&mut cloud, "describe_security_groups", "SecurityGroups", "GroupId");
+    let targets = [
+        "-target=aws_instance.sink",
+        "-target=aws_vpc_security_group_egress_rule.to_cluster",
+        "-target=aws_glue_catalog_table.this",
+        "-target=module.bucket.aws_s3_bucket_server_side_encryption_configuration.this",
+        "-target=module.bucket.aws_s3_bucket_versioning.this",
+        "-target=module.bucket.aws_s3_bucket_ownership_controls.this",
+    ];
+    let choice = [
         ("kafka_mode", "none"),
         ("sink_placement", "own"),
         ("bootstrap_servers", "b-1.msk.example:9098"),
         ("cluster_port", "9098"),
         ("cluster_security_group_id", &*group),
-        ("named_queries", "false"),
         ("vpc_id", &*vpc),
         ("subnet_id", &*subnet),
         ("msk_cluster_arn", MSK),
@@ -418,16 +268,34 @@ fn what_is_applied_is_what_the_stack_makes_and_the_bucket_outlives_it() {
         ("catalog_mode", "projection"),
         ("envelope", "none"),
     ];
-    pipeline.apply(&cluster);
+    pipeline.apply(&targets, &choice);
+    let same = [
+        ("KafkaMode", "none"),
+        ("SinkPlacement", "own"),
+        ("BootstrapServers", "b-1.msk.example:9098"),
+        ("ClusterSecurityGroupId", "sg-12345678"),
+        ("MskClusterArn", MSK),
+        ("Encryption", "aws:kms"),
+        ("KmsKeyArn", KEY),
+        ("SecondTopic", "clicks.of-all"),
+        ("CatalogMode", "projection"),
+    ];
+    assert_rights_of_the_stack(&mut cloud, &same);
     assert_closed_bucket(&mut cloud, "aws:kms", "Suspended");
     assert_tables(&mut cloud);
     assert_eq!(rules(&mut cloud), [], "nobody reaches the sink");
-
-    let (done, said) = pipeline.with(&["destroy", "-auto-approve"], &cluster);
-    assert!(!done && said.contains("prevent_destroy"), "the bucket is not let go of: {said}");
-    pipeline.must(&["state", "rm", "module.bucket"]);
-    let (done, said) = pipeline.with(&["destroy", "-auto-approve"], &cluster);
-    assert!(done, "{said}");
-    assert_closed_bucket(&mut cloud, "aws:kms", "Suspended");
-    assert_eq!(rights(&mut cloud), BTreeMap::new(), "the roles are gone");
+    let machines = machines(&mut cloud, NAME);
+    let [(name, machine)] = &machines[..] else { panic!("one instance") };
+    assert_eq!(name, "sink");
+    let found = inputs(&machine.script);
+    for line in [
+        "KAFKA_MODE='none'",
+        "RUNS_SINK='yes'",
+        "BOOTSTRAP_SERVERS='b-1.msk.example:9098'",
+        "MSK_IAM_REGION='us-east-1'",
+        "TOPICS='orders,clicks.of-all'",
+        "ENVELOPE='none'",
+    ] {
+        assert!(found.contains(line), "no {line} in {found:?}");
+    }
 }
