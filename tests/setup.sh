@@ -233,6 +233,20 @@ setup_minio() {
     go install "github.com/minio/minio@$MINIO_VERSION" >&2
 }
 
+# What makes the packages, and what looks at them and at the units.
+setup_packagers() {
+  local version
+  if ! have rpm || ! have systemd-analyze || ! have objdump; then
+    install_packages "rpm systemd binutils" "rpm systemd binutils"
+  fi
+  [ -x "$tools/bin/nfpm" ] && return
+  setup_go
+  version=$(sed -n 's/^readonly NFPM_VERSION=//p' "$repo/deploy/packages/build.sh")
+  say "building nfpm $version"
+  GOBIN="$tools/bin" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "github.com/goreleaser/nfpm/v2/cmd/nfpm@$version" >&2
+}
+
 # The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
 # notebook's is what its users install.
 setup_python() {
@@ -286,8 +300,7 @@ setup_machine() {
   if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
     install_packages "systemd-container mmdebstrap gpg" ""
   fi
-  [ -e "$tools/machine/usr/bin/java" ] && [ -e "$tools/machine/usr/bin/rpmbuild" ] &&
-    [ -e "$tools/machine/usr/bin/chronyc" ] && return
+  [ -e "$tools/machine/usr/bin/rpm" ] && [ -e "$tools/machine/usr/bin/chronyc" ] && return
   say "making the root of a small machine"
   as_root rm -rf "$tools/machine.partial" "$tools/machine"
   as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2
@@ -307,6 +320,7 @@ case ${1:-} in
     # shellcheck disable=SC2086 # a list of versions
     setup_kafka $KAFKA_VERSIONS
     setup_minio
+    setup_packagers
     setup_python
     setup_trino
     setup_terraform

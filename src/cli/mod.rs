@@ -20,6 +20,7 @@ mod check;
 mod cluster;
 mod ddl;
 mod demo;
+mod papers;
 mod produce;
 mod recover;
 mod run;
@@ -71,6 +72,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
     Produce(produce::ProduceArgs),
+    /// Print what a package brings: man pages or a shell's completions
+    #[command(hide = true)]
+    Papers(papers::PapersArgs),
 }
 
 /// Where the configuration is.
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Topics(args) => topics::topics(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
+        Command::Papers(args) => papers::papers(&args),
     }
 }
 

@@ -106,7 +106,6 @@ fn run_in(
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());
     edge.join()?;
-    systemd::ready();
     let goals = options.until_end.then_some(&*goals);
     let end = world.runtime.block_on(wait_for_end(world, &edge, goals, &mut heard, signals));
     finish(world, &edge, &handles, heard, signals, end)
@@ -230,7 +229,7 @@ fn finish(
     end: End,
 ) -> Result<Outcome, DaemonError> {
     world.status.shutting_down();
-    systemd::stopping();
+    systemd::stopping(world.settings.shutdown.timeout);
     let outcome = match end {
         End::Fatal(message) => return Err(DaemonError::Fatal(message)),
         End::ToBeMended(message) => return Err(DaemonError::ToBeMended(message)),

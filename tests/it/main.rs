@@ -12,6 +12,7 @@ mod ddl;
 mod demo;
 mod deploy;
 mod deploy_kafka;
+mod deploy_service;
 mod embedded_store;
 mod guides;
 mod harness;

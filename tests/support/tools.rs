@@ -47,7 +47,7 @@ pub(crate) fn servers_are_here() -> bool {
 /// Whether a small machine can be booted; where not, it is said as of the servers. It takes root and
 /// more of the kernel than many places allow, so no test fails for want of it.
 pub(crate) fn machine_is_here() -> bool {
-    let parts = ["java", "rpmbuild", "chronyc"].map(|part| format!("machine/usr/bin/{part}"));
+    let parts = ["java", "rpm", "chronyc"].map(|part| format!("machine/usr/bin/{part}"));
     let here = servers_are_here() && parts.iter().all(|part| dir().join(part).exists());
     // SAFETY: geteuid cannot fail and touches no memory.
     if here && unsafe { libc::geteuid() } == 0 {
@@ -75,6 +75,7 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "bin/nfpm",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",

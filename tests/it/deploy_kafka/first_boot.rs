@@ -6,7 +6,7 @@
 //! the stack's own policy), the time, S3 under its own name over TLS, and where to download from.
 //!
 //! The machine is Debian's and not Amazon's. So `dnf` is a script here, which takes the one name of
-//! Amazon's for Debian's and has rpm install the package; chronyd watches the clock and cannot set it;
+//! Amazon's for Debian's and has rpm install the project's package; chronyd watches the clock and cannot set it;
 //! the disk is a loop device. cloud-init, which would run the text, is not here.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::release::mirror;
-use super::shipped;
+use crate::deploy_service::rpm_package;
 use crate::support::bucket::Bucket;
 use crate::support::machine::Machine;
 use crate::support::minio::Minio;
@@ -41,36 +41,6 @@ for name; do
   esac
 done
 "#;
-
-/// Stands in for the project's own package, of which it has every file that the user data uses.
-const SPEC: &str = r"
-Name: kafka-s3-sink
-Version: 0
-Release: 1
-Summary: the daemon of the test
-License: Apache-2.0
-AutoReqProv: no
-%define __os_install_post %{nil}
-%define debug_package %{nil}
-%define _binary_payload w1.gzdio
-%description
-%install
-install -D /srv/package/kafka-s3-sink %{buildroot}/usr/bin/kafka-s3-sink
-install -D -m 644 /srv/package/sink.toml %{buildroot}/etc/kafka-s3-sink/sink.toml
-install -D -m 644 /srv/package/kafka-s3-sink.service %{buildroot}/usr/lib/systemd/system/kafka-s3-sink.service
-mkdir -p %{buildroot}/usr/share/kafka-s3-sink
-cp -r /srv/kafka %{buildroot}/usr/share/kafka-s3-sink/
-%files
-%config(noreplace) /etc/kafka-s3-sink/sink.toml
-/usr/bin/kafka-s3-sink
-/usr/lib/systemd/system/kafka-s3-sink.service
-/usr/share/kafka-s3-sink
-";
-
-const UNIT: &str = "[Unit]\nAfter=network-online.target kafka.service kafka-topics.service\n\
-     [Service]\nType=notify\nDynamicUser=yes\nRestart=on-failure\n\
-     ExecStart=/usr/bin/kafka-s3-sink run --config /etc/kafka-s3-sink/sink.toml\n\
-     [Install]\nWantedBy=multi-user.target\n";
 
 #[track_caller]
 fn run(command: &mut Command) -> String {
@@ -116,35 +86,18 @@ impl Site {
         }
         let bucket = Bucket::create(Minio::shared()?, BUCKET);
         let dir = WorkDir::new("first-boot");
-        for folder in ["files", "package"] {
-            std::fs::create_dir(dir.path().join(folder)).expect("a folder");
-        }
-        let package = dir.path().join("package");
-        std::fs::write(package.join("kafka-s3-sink.service"), UNIT).expect("a unit");
-        std::fs::write(package.join("sink.toml"), "# the package's own\n").expect("a file");
-        let sink = env!("CARGO_BIN_EXE_kafka-s3-sink");
-        run(Command::new("strip").arg(sink).arg("-o").arg(package.join("kafka-s3-sink")));
+        let files = dir.path().join("files");
+        std::fs::create_dir(&files).expect("a folder");
+        std::fs::copy(rpm_package("0.1.0"), files.join(PACKAGE)).expect("the package");
         let disk = Disk::new(dir.path());
-        let binds = [(&*shipped(), "/srv/kafka"), (&*package, "/srv/package")];
-        let machine = Machine::boot_alone(&binds, &disk.0)?;
+        let machine = Machine::boot_alone(&[], &disk.0)?;
         let site = Self { machine, _disk: disk, bucket, dir };
-        site.make_package();
         site.prepare();
         Some(site)
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// Made in the machine, which has what makes such packages.
-    fn make_package(&self) {
-        self.machine.write("/srv/sink.spec", SPEC);
-        let build = ["rpmbuild", "-bb", "--quiet", "--define", "_topdir /srv/rpm"];
-        self.machine.run(&[&build[..], &["/srv/sink.spec"]].concat());
-        let made = self.machine.run(&["bash", "-c", "echo /srv/rpm/RPMS/*/*.rpm"]);
-        let made = self.machine.path(made.trim());
-        std::fs::copy(made, self.file("files").join(PACKAGE)).expect("the package");
     }
 
     /// What Amazon's image would have, and the world's certificate and names.
