@@ -14,6 +14,7 @@ mod deploy;
 mod deploy_kafka;
 mod deploy_service;
 mod embedded_store;
+mod guides;
 mod harness;
 mod house;
 mod kafka_edge;

@@ -59,6 +59,7 @@ fn deb(version: &str) -> PathBuf {
     packages().join(format!("kafka-s3-sink_{version}-1_{arch}.deb"))
 }
 
-fn rpm_package(version: &str) -> PathBuf {
+/// The one for Amazon Linux.
+pub(crate) fn rpm_package(version: &str) -> PathBuf {
     packages().join(format!("kafka-s3-sink-{version}-1.{ARCH}.rpm"))
 }
