@@ -329,12 +329,13 @@ venv() {
 setup_machine() {
   local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates
   # What an instance of Amazon Linux has beyond that.
-  packages=$packages,xfsprogs,chrony,rpm
+  packages=$packages,procps,xfsprogs,chrony,rpm
   [ "$(family)" = debian ] || die "the small machine is made of Debian's packages, on Debian"
   if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
     install_packages "systemd-container mmdebstrap gpg" ""
   fi
-  [ -e "$tools/machine/usr/bin/rpm" ] && [ -e "$tools/machine/usr/bin/chronyc" ] && return
+  [ -e "$tools/machine/usr/bin/rpm" ] && [ -e "$tools/machine/usr/bin/chronyc" ] &&
+    [ -e "$tools/machine/usr/bin/kill" ] && return
   say "making the root of a small machine"
   as_root rm -rf "$tools/machine.partial" "$tools/machine"
   as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2

@@ -53,6 +53,30 @@ fn killed_or_hung_it_comes_back_and_every_record_counts_once() {
 }
 
 #[test]
+fn a_reload_takes_up_limits_and_a_wrong_file_changes_nothing() {
+    let journal = ("log.format", "journald");
+    let settings = [journal, ("rotation.max_age", "1h")];
+    let Some(mut site) = Site::installed("unit-reloaded", &settings) else { return };
+    site.machine.run(&["systemctl", "start", UNIT]);
+    let pid = site.machine.show(UNIT, "MainPID");
+    site.produce();
+    site.machine.write(CONFIG, "[kafka]\n");
+    site.machine.run(&["systemctl", "reload", UNIT]);
+    let told = |what: &str| site.machine.read_journal().contains(what);
+    site.wait("refused", || told("SIGHUP: nothing is changed"));
+    site.configure(CONFIG, &[journal, ("rotation.max_age", "1s")]);
+    site.machine.run(&["systemctl", "reload", UNIT]);
+    site.wait_committed();
+    site.wait("told", || told("SIGHUP: rotation.max_age"));
+    assert_eq!(site.machine.show(UNIT, "MainPID"), pid);
+    assert!(site.status(UNIT).contains("Active: active (running)"));
+    // Lines in the journal itself have what lines on standard error lose.
+    let errors = site.machine.run(&["journalctl", "-u", UNIT, "-p", "err", "-o", "cat"]);
+    assert!(errors.contains("nothing is changed") && !errors.contains("max_age"), "{errors}");
+    site.count();
+}
+
+#[test]
 fn a_stop_lands_what_was_read() {
     let settings = [("rotation.max_age", "1h")];
     let Some(mut site) = Site::installed("unit-stopped", &settings) else { return };

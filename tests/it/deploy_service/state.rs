@@ -23,10 +23,11 @@ fn a_file_in_the_place_of_its_state_is_told() {
     let Some(site) = Site::installed("unit-file", &[]) else { return };
     site.machine.run(&["bash", "-c", "mkdir -p /var/lib/private && touch /var/lib/kafka-s3-sink"]);
     let (code, _) = site.machine.try_run(&["systemctl", "start", UNIT]);
-    let status = site.status(UNIT);
-    assert!(
-        code == 1 && status.contains("Failed to set up special execution directory"),
-        "{status}"
-    );
-    assert!(status.contains("File exists"), "{status}");
+    assert_eq!(code, 1, "{}", site.status(UNIT));
+    // The line is of the child that could not begin, and reaches the journal when it does.
+    site.wait("told", || {
+        let status = site.status(UNIT);
+        status.contains("Failed to set up special execution directory")
+            && status.contains("File exists")
+    });
 }
