@@ -18,23 +18,21 @@ const STAND_INS: &str = "localhost/kafka-s3-sink-test";
 /// The image's name, once it is built; `None` where none can be, and the tests go on without.
 pub(crate) fn image() -> Option<&'static str> {
     static IMAGE: OnceLock<Option<String>> = OnceLock::new();
-    let ready = || std::env::var(READY_IMAGE).unwrap_or_else(|_| build());
-    IMAGE.get_or_init(|| can_be_run().then(ready)).as_deref()
-}
-
-fn can_be_run() -> bool {
-    let there = |name: &str| try_podman(&["image", "exists", name]).0 == 0;
-    // SAFETY: geteuid cannot fail and touches no memory.
-    let root = unsafe { libc::geteuid() } == 0;
-    let here = tools::servers_are_here()
-        && root
-        && Command::new("podman").arg("--version").output().is_ok()
-        && there(&format!("{STAND_INS}/base"))
-        && there(&format!("{STAND_INS}/rust"));
-    if !here {
+    let image = IMAGE.get_or_init(|| match std::env::var(READY_IMAGE) {
+        Ok(ready) => Some(ready),
+        Err(_) => can_be_built().then(build),
+    });
+    if image.is_none() {
         tools::leave_out("needs an engine for containers (tests/setup.sh container, as root)");
     }
-    here
+    image.as_deref()
+}
+
+fn can_be_built() -> bool {
+    let there = |name| try_podman(&["image", "exists", &format!("{STAND_INS}/{name}")]).0 == 0;
+    // SAFETY: geteuid cannot fail and touches no memory.
+    let root = unsafe { libc::geteuid() } == 0;
+    tools::servers_are_here() && root && there("base") && there("rust")
 }
 
 /// Builds it by the real Dockerfile. Layers are kept: a quarter of an hour at first, then only what a

@@ -3,7 +3,8 @@
 
 use crate::sink::Case;
 use crate::support::container::{Container, Wish, image};
-use crate::support::kafka::Bulk;
+use crate::support::kafka::{Broker, Bulk};
+use crate::support::minio::Minio;
 use crate::support::sink::SinkConfig;
 use crate::support::workdir::WorkDir;
 
@@ -40,20 +41,26 @@ fn a_container_lands_all_that_it_holds_when_it_is_stopped() {
 }
 
 /// The budget is half of what the container has. The rest must do for what the kernel counts beside
-/// the process, with a backlog of twice the limit in batches that nothing but memory would end.
+/// the process: with a backlog of three times the limit in batches that nothing but memory would end,
+/// and large records among them.
 #[test]
 fn a_container_keeps_to_the_budget_that_its_limit_gives() {
     let Some(image) = image() else { return };
-    let Some(case) = Case::shared("container-memory", 100) else { return };
-    let expected = case.broker.produce_many(&Bulk { size: 1000, ..case.bulk(500_000) });
-    let config = case.config().set("layout.compression", "none").set("rotation.max_age", "30s");
+    let (minio, broker) = (Minio::shared().expect("MinIO"), Broker::shared_v4());
+    broker.create_topic("container-memory", 100, &[("max.message.bytes", "33554432")]);
+    let case = Case::at(broker, minio, "container-memory", 100);
+    let small = Bulk { size: 1000, ..case.bulk(500_000) };
+    let large = Bulk { size: 8 << 20, count: 40, compression: "none", ..small.next() };
+    let expected = broker.produce_many(&small).and(broker.produce_many(&large));
+    let config = case.config().set("layout.compression", "none").set("rotation.max_age", "1h");
     let (container, _dir) = run(image, &config.set("rotation.max_bytes", "4GiB"));
-    container.wait_until("all to land", |container| {
-        container.metric("kafka_s3_sink_landed_records_total") >= 500_000.0
+    container.wait_until("all to be read", |container| {
+        container.metric(CONSUMED) >= expected.count() as f64
     });
     let ((peak, limit), resident) = (container.memory(), container.peak_rss());
     eprintln!("of {limit} bytes {peak} were held, {resident} by the process");
     assert_eq!(container.metric("kafka_s3_sink_memory_budget_bytes"), (LIMIT / 2) as f64);
+    assert!(container.metric("kafka_s3_sink_landed_records_total") > 0.0, "memory ended no batch");
     container.signal("TERM");
     assert_eq!(container.wait(), 0, "{}", container.log());
     assert!(!container.was_out_of_memory());

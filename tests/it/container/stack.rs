@@ -91,7 +91,11 @@ impl Stack {
         let there = &self.services[service];
         let mut wish = Wish::new()
             .with(&format!("--env=KAFKA_S3_SINK__KAFKA__BOOTSTRAP_SERVERS={}", self.kafka))
-            .with(&format!("--env=KAFKA_S3_SINK__S3__ENDPOINT=http://{}", self.minio));
+            // By a name, which is looked up in the image.
+            .with(&format!(
+                "--env=KAFKA_S3_SINK__S3__ENDPOINT=http://{}",
+                self.minio.replace("127.0.0.1", "localhost")
+            ));
         for (name, value) in self.environment(service) {
             wish = wish.with(&format!("--env={name}={value}"));
         }
