@@ -197,11 +197,6 @@ impl Container {
         self.state("ExitCode").parse().expect("a code")
     }
 
-    /// Whether the kernel ended it for want of memory.
-    pub(crate) fn was_out_of_memory(&self) -> bool {
-        self.state("OOMKilled") == "true"
-    }
-
     /// The most memory that its control group has held, and its limit.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let group = self.control_group();

@@ -65,6 +65,14 @@ fn the_demo_runs_in_it() {
     assert!(text.contains("0 missing, 0 doubled, 0 strange"), "{text}");
 }
 
+/// What the test of memory rests on: this engine does kill, by SIGKILL, what goes beyond its limit.
+#[test]
+fn a_container_beyond_its_memory_is_killed() {
+    let Some(image) = image() else { return };
+    let container = Wish::new().with("--tmpfs=/tmp").with("--memory=12m").start(image, &["demo"]);
+    assert_eq!(container.wait(), 128 + 9, "{}", container.log());
+}
+
 #[test]
 fn a_container_that_cannot_run_says_why_and_ends_with_2() {
     let Some(image) = image() else { return };
