@@ -9,6 +9,9 @@
 ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/base-nossl-debian12:nonroot
 
+FROM ${RUST_IMAGE} AS tools
+RUN cargo install --locked --root /opt --target-dir /tmp/target cargo-cyclonedx@0.5.9 && rm -r /tmp/target
+
 # All crates, and no line of ours: what follows is done again only when Cargo.lock changes.
 FROM ${RUST_IMAGE} AS crates
 SHELL ["/bin/bash", "-o", "pipefail", "-euc"]
@@ -22,7 +25,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && \
 # What is linked, for scanners and for lawyers.
 FROM crates AS papers
 SHELL ["/bin/bash", "-o", "pipefail", "-euc"]
-RUN cargo install --locked --root /usr/local --target-dir /tmp/target cargo-cyclonedx@0.5.9 && rm -r /tmp/target
+COPY --from=tools /opt/bin/cargo-cyclonedx /usr/local/bin/
 COPY deploy/packages/licences.sh deploy/packages/
 RUN host=$(rustc -vV | sed -n 's/^host: //p') && mkdir /papers && \
     SOURCE_DATE_EPOCH=0 cargo cyclonedx -q --format json --spec-version 1.5 --target "$host" --override-filename sbom.cdx && \

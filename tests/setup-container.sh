@@ -46,7 +46,7 @@ make_rust_image() {
   container=$(as_root buildah from scratch)
   as_root buildah add -q "$container" "$dir/rust.tar" / >&2
   as_root buildah copy -q "$container" "$sysroot/bin/cargo" "$sysroot/bin/rustc" /usr/local/bin/ >&2
-  as_root buildah copy -q --exclude rustlib/src "$container" "$sysroot/lib" /usr/local/lib/ >&2
+  as_root buildah copy -q "$container" "$sysroot/lib" /usr/local/lib/ >&2
   as_root buildah copy -q "$container" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ >&2
   as_root buildah config --env CARGO_HOME=/usr/local/cargo "$container" >&2
   as_root buildah commit -q --rm "$container" $TEST_IMAGES/rust >&2

@@ -60,7 +60,10 @@ fn build() -> String {
 
 /// A command of podman: its exit code, its output, and what it said beside.
 pub(crate) fn try_podman(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new("podman").args(["--runtime", "runc"]).args(args).output();
+    let mut command = Command::new("podman");
+    // Where its monitor leaves a file when a container is killed for want of memory.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(["--runtime", "runc"]);
+    let output = command.args(args).output();
     let Ok(output) = output else { return (-1, String::new(), "no podman".to_owned()) };
     // Without systemd it cannot plan checks by itself, and says so each time.
     let said = String::from_utf8_lossy(&output.stderr);
