@@ -345,8 +345,8 @@ case ${1:-} in
     ;;
   container)
     setup_rust
-    # shellcheck source=tests/setup-container.sh
-    . "$repo/tests/setup-container.sh"
+    # shellcheck source=tests/setup_container.sh
+    . "$repo/tests/setup_container.sh"
     setup_container
     ;;
   *) die "usage: tests/setup.sh build|test|machine|container" ;;
