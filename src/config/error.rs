@@ -22,6 +22,8 @@ pub enum Place {
     File(Arc<str>),
     /// An environment variable.
     Variable(String),
+    /// A credential that counts as a variable.
+    Credential(String),
     /// The environment as a whole: for what is missing where no file was given.
     Environment,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Place {
             Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::File(file) => f.write_str(file),
             Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Credential(name) => write!(f, "credential {name}"),
             Self::Environment => f.write_str("environment"),
         }
     }

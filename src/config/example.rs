@@ -29,7 +29,8 @@ const LIBRDKAFKA: &str = "
 # CONFIGURATION.md. Those that would break exactly-once are refused, with the reason. The sizes of
 # the fetch queues (queued.max.messages.kbytes, queued.min.messages, fetch.max.bytes) follow
 # memory.limit unless they stand here. Values are never printed where they may be secret.
-# KAFKA_S3_SINK__KAFKA__LIBRDKAFKA__SASL_PASSWORD sets sasl.password: keep secrets out of the file.
+# KAFKA_S3_SINK__KAFKA__LIBRDKAFKA__SASL_PASSWORD sets sasl.password, as a variable or as a file of
+# that name in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=): keep secrets out of this file.
 #[kafka.librdkafka]
 #security.protocol = \"sasl_ssl\"
 #sasl.mechanism = \"SCRAM-SHA-512\"

@@ -39,7 +39,7 @@ pub use settings::{
     Assignor, GroupProtocol, HttpSettings, KafkaSettings, LogFormat, LogSettings, MemorySettings,
     S3Settings, Settings, ShutdownSettings, TopicPolicies,
 };
-pub use source::environment;
+pub use source::{Variable, environment};
 pub(crate) use subscription::matcher;
 pub use topics::{TopicSpec, WrittenProperty, topics_from_file};
 pub(crate) use units::{parse_duration, parse_size};
@@ -58,7 +58,7 @@ pub type RefusedProperties<'a> = &'a dyn Fn(&KafkaSettings, bool) -> Vec<(Option
 /// Reads the file, if there is one, and the environment above it (see `environment`).
 pub fn load(
     path: Option<&Path>,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = Variable>,
     refused: RefusedProperties<'_>,
 ) -> Result<Settings, ConfigErrors> {
     let Some(path) = path else { return from_layers(None, env, Machine::read(), refused) };
@@ -71,14 +71,14 @@ pub fn load(
 pub fn load_str(
     name: &str,
     text: &str,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = Variable>,
 ) -> Result<Settings, ConfigErrors> {
     from_layers(Some(&File { name: name.into(), text }), env, Machine::read(), &|_, _| Vec::new())
 }
 
 fn from_layers(
     file: Option<&File<'_>>,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = Variable>,
     machine: Machine,
     refused: RefusedProperties<'_>,
 ) -> Result<Settings, ConfigErrors> {

@@ -47,7 +47,7 @@ impl Reloader<'_> {
             }
         };
         self.world.metrics.reloaded(result);
-        systemd::ready();
+        systemd::reloaded();
     }
 
     fn take_up(&mut self, wanted: Settings) -> Reload {

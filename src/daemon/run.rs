@@ -117,7 +117,6 @@ fn run_in(
     listener.set_lanes(handles.clone());
     flusher.set_lanes(&handles);
     edge.join()?;
-    systemd::ready();
     let goals = options.until_end.then_some(&*goals);
     let settings = world.settings.clone();
     let mut reloader = Reloader { world, source, options, edge: &edge, lanes: &handles, settings };
@@ -249,7 +248,7 @@ fn finish(
     end: End,
 ) -> Result<Outcome, DaemonError> {
     world.status.shutting_down();
-    systemd::stopping();
+    systemd::stopping(timeout);
     let outcome = match end {
         End::Fatal(message) => return Err(DaemonError::Fatal(message)),
         End::ToBeMended(message) => return Err(DaemonError::ToBeMended(message)),

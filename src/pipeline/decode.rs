@@ -9,6 +9,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::json::{self, Object};
+
 /// The member that the envelope adds.
 pub(super) const ENVELOPE_MEMBER: &str = "_kafka";
 
@@ -65,17 +67,19 @@ pub(super) fn decode(value: &[u8], max_bytes: u32) -> Result<Cow<'_, [u8]>, Inva
     if value.len() > max_bytes as usize {
         return Err(InvalidReason::TooLarge);
     }
-    let text = match serde_json::from_slice::<&RawValue>(value) {
-        Ok(raw) => raw.get().as_bytes(),
-        Err(_) => return Err(why_invalid(value)),
+    let (text, may_break) = match json::object(value) {
+        Some(Object { range, has_controls }) => (&value[range], has_controls),
+        None => (slow_object(value)?, true),
     };
-    if text.first() != Some(&b'{') {
-        return Err(InvalidReason::NotAnObject);
-    }
-    Ok(match memchr2(b'\n', b'\r', text) {
-        None => Cow::Borrowed(text),
-        Some(_) => Cow::Owned(without_line_breaks(text)),
-    })
+    let breaks = may_break && memchr2(b'\n', b'\r', text).is_some();
+    Ok(if breaks { Cow::Owned(without_line_breaks(text)) } else { Cow::Borrowed(text) })
+}
+
+/// The object in `value`, or why there is none.
+fn slow_object(value: &[u8]) -> Result<&[u8], InvalidReason> {
+    let raw: &RawValue = serde_json::from_slice(value).map_err(|_| why_invalid(value))?;
+    let text = raw.get().as_bytes();
+    if text.first() == Some(&b'{') { Ok(text) } else { Err(InvalidReason::NotAnObject) }
 }
 
 fn why_invalid(value: &[u8]) -> InvalidReason {

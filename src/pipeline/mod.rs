@@ -14,7 +14,10 @@ mod batch;
 mod decode;
 mod encode;
 mod flight;
+#[cfg(feature = "isal")]
+mod igzip;
 mod intake;
+mod json;
 mod key;
 mod layout;
 mod ledger;
@@ -39,7 +42,7 @@ mod tests;
 
 pub use action::{Action, Event, Fault, LOST_REASONS, StopReason, Ticket};
 pub use decode::InvalidReason;
-pub use encode::state_bytes;
+pub use encode::{GZIP, state_bytes};
 pub use key::{dead_letter_key, dead_letter_root, name_prefix, object_key, topic_prefix};
 pub use layout::{layout_hash, short_hash};
 pub use look::{Outlook, hive_paths, line_of, member_names, outlook, stored_bytes};

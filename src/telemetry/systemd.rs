@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,23 +16,39 @@ use super::Status;
 /// How often the status line is looked at.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
-/// The start is done (`Type=notify`).
-pub fn ready() {
-    notify(&NotifyState::Ready);
-}
+/// How often, until the start is done, it is looked whether it is.
+const READY_EVERY: Duration = Duration::from_millis(100);
 
-/// The configuration is being read again; `ready` ends it.
+/// What a stop takes beside the deadline of the shutdown: leaving the group, and the last threads.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
+
+/// Whether systemd knows that the start is done.
+static TOLD_READY: AtomicBool = AtomicBool::new(false);
+
+/// The configuration is being read again, until `reloaded`. Before the start is done systemd hears
+/// nothing of it, for the end of a reload is the word that a start is done.
 pub fn reloading() {
-    notify(&NotifyState::Reloading);
-    // Without the moment systemd does not take the word of a unit with `Type=notify-reload`.
-    if let Ok(now) = NotifyState::monotonic_usec_now() {
-        notify(&now);
+    if TOLD_READY.load(Ordering::Relaxed) {
+        notify(&NotifyState::Reloading);
+        // Without the moment systemd does not take the word of a unit with `Type=notify-reload`.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            notify(&now);
+        }
     }
 }
 
-/// The shutdown has begun.
-pub fn stopping() {
+/// The configuration was read again.
+pub fn reloaded() {
+    if TOLD_READY.load(Ordering::Relaxed) {
+        notify(&NotifyState::Ready);
+    }
+}
+
+/// The shutdown has begun, and takes so long at most: a unit whose own limit is shorter waits.
+pub fn stopping(within: Duration) {
     notify(&NotifyState::Stopping);
+    let within = within.saturating_add(STOP_MARGIN).as_micros();
+    notify(&NotifyState::ExtendTimeoutUsec(within.try_into().unwrap_or(u32::MAX)));
 }
 
 /// The line that `systemctl status` shows.
@@ -41,18 +58,31 @@ pub fn status(line: &str) {
     notify(&NotifyState::Status(&line));
 }
 
-/// Keeps systemd informed until `shutdown` resolves: the status line when it changes, and the
-/// watchdog at half of its time while the process is alive. Let it run through the flush of a
-/// shutdown, or the watchdog ends that.
+/// Keeps systemd informed until `shutdown` resolves: that the start is done (`Type=notify`), the
+/// status line when it changes, and the watchdog at half of its time while the process is alive. Let
+/// it run through the flush of a shutdown, or the watchdog ends that.
 pub async fn tend(shared: Arc<Status>, shutdown: impl Future<Output = ()>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
     tokio::select! {
         () = shutdown => {}
+        () = tell_ready(&shared) => {}
         () = keep_status(&shared) => {}
         () = keep_watchdog(&shared) => {}
     }
+}
+
+/// Tells it once, and then waits for ever.
+async fn tell_ready(shared: &Status) {
+    let mut ticks = interval(READY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !shared.has_begun() {
+        ticks.tick().await;
+    }
+    notify(&NotifyState::Ready);
+    TOLD_READY.store(true, Ordering::Relaxed);
+    std::future::pending().await
 }
 
 async fn keep_status(shared: &Status) {
@@ -100,7 +130,8 @@ mod tests {
     use crate::telemetry::{Condition, clock};
 
     /// The environment belongs to the whole process, so the service of these tests is the same
-    /// program again, with this variable set: `alive` or `hanging`.
+    /// program again, with this variable set: `alive`, `waiting` or
+    /// `hanging`.
     const ROLE: &str = "KAFKA_S3_SINK_TEST_OF_SYSTEMD";
     const WATCHDOG: Duration = Duration::from_millis(200);
 
@@ -118,14 +149,18 @@ mod tests {
     async fn serve(role: &str) {
         let origin = clock::monotonic() - BEAT_WITHIN * 2;
         let shared = Arc::new(Status::started_at(clock::wall(), origin));
-        shared.unmet(Condition::BrokerReachable, "no route\nto 10.0.0.1:9092");
+        shared.met(Condition::GroupAnswered);
+        shared.met(Condition::StoreReachable);
+        match role {
+            "waiting" => shared.unmet(Condition::BrokerReachable, "no route\nto 10.0.0.1:9092"),
+            _ => shared.met(Condition::BrokerReachable),
+        }
         let beat = shared.beat("lane-0");
         if role == "hanging" {
             beat.beat_at(origin);
         }
-        ready();
         tend(shared, tokio::time::sleep(WATCHDOG * 5)).await;
-        stopping();
+        stopping(Duration::from_secs(50));
     }
 
     /// All that a service manager hears of such a service.
@@ -137,17 +172,17 @@ mod tests {
         service.env("NOTIFY_SOCKET", &path);
         service.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string()).env_remove("WATCHDOG_PID");
         // The kernel queues ten messages, then the sender waits: they are read as they come.
-        let reader = std::thread::spawn(move || read_until_stopping(&socket));
+        let reader = std::thread::spawn(move || read_to_the_end(&socket));
         let output = service.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         reader.join().unwrap()
     }
 
-    fn read_until_stopping(socket: &UnixDatagram) -> Vec<String> {
+    fn read_to_the_end(socket: &UnixDatagram) -> Vec<String> {
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut messages = Vec::new();
         let mut buffer = [0; 4096];
-        while messages.last().is_none_or(|last| last != "STOPPING=1\n") {
+        while messages.last().is_none_or(|last: &String| !last.starts_with("EXTEND_")) {
             let length = socket.recv(&mut buffer).unwrap();
             messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
         }
@@ -168,13 +203,22 @@ mod tests {
     #[test]
     fn a_service_manager_hears_everything() {
         let messages = heard("alive");
-        assert_eq!(messages.first().unwrap(), "READY=1\n");
+        assert_eq!(messages.iter().filter(|message| *message == "READY=1\n").count(), 1);
+        let [.., stopping, extended] = &messages[..] else { panic!("{messages:?}") };
+        assert_eq!(stopping, "STOPPING=1\n");
+        assert_eq!(extended, "EXTEND_TIMEOUT_USEC=60000000\n");
+        // At once, then at every half of its time; a busy machine delays some.
+        assert!((2..=11).contains(&watchdogs(&messages)), "{messages:?}");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_the_status_and_the_start_is_not_done() {
+        let messages = heard("waiting");
+        assert!(!messages.iter().any(|message| message == "READY=1\n"), "{messages:?}");
         let statuses: Vec<_> = messages.iter().filter(|m| m.starts_with("STATUS=")).collect();
         assert_eq!(statuses.len(), 1, "{messages:?}");
         assert!(statuses[0].contains("broker_reachable (no route to 10.0.0.1:9092)"));
         assert_eq!(statuses[0].lines().count(), 1);
-        // At once, then at every half of its time; a busy machine delays some.
-        assert!((2..=11).contains(&watchdogs(&messages)), "{messages:?}");
     }
 
     #[test]

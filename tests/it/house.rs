@@ -20,7 +20,7 @@ const CLOSED_DOORS: [(&str, &[&str]); 4] = [
 ];
 
 /// A library, as a pattern on a path's first part, and the only rooms that may name it.
-const KEPT_LIBRARIES: [(&str, &[&str]); 6] = [
+const KEPT_LIBRARIES: [(&str, &[&str]); 7] = [
     ("rdkafka", &["kafka", "demo"]),
     ("aws_(?:config|sdk|smithy|credential|sig)[a-z0-9_]*", &["s3"]),
     ("aws_msk_[a-z0-9_]+", &["kafka"]),
@@ -28,6 +28,7 @@ const KEPT_LIBRARIES: [(&str, &[&str]); 6] = [
     ("aws_types", &["s3", "kafka"]),
     ("s3s", &["s3", "demo"]),
     ("prometheus", &["telemetry"]),
+    ("isal_sys", &["pipeline"]),
 ];
 
 /// What the pure rooms must not name: IO, threads, clocks, randomness, metrics and logging.

@@ -1,6 +1,6 @@
 //! A small machine that is booted for a test: systemd and all that it starts, in a root of its own
 //! (systemd-nspawn over an overlay). It shares the network with the tests, so what listens there is
-//! reached at 127.0.0.1, on ports of the test's own.
+//! reached at 127.0.0.1, on ports of the test's own; or it has a network and a second disk to itself.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +17,8 @@ pub(crate) struct Machine {
     process: Option<Process>,
     /// What is seen of this computer, read only: a path here, and one there.
     binds: Vec<(PathBuf, String)>,
+    /// A block device that it has as /dev/sdf. One that has it has a network of its own too.
+    disk: Option<PathBuf>,
     // After the process, so that it is dead before its folder goes.
     dir: WorkDir,
 }
@@ -24,10 +26,23 @@ pub(crate) struct Machine {
 impl Machine {
     /// Boots one. `None` where it cannot be and the tests may go on without.
     pub(crate) fn boot(binds: &[(&Path, &str)]) -> Option<Self> {
+        Self::boot_with(binds, None)
+    }
+
+    /// Boots one as EC2 has them: a private address, a second disk, and nobody around.
+    pub(crate) fn boot_alone(binds: &[(&Path, &str)], disk: &Path) -> Option<Self> {
+        let machine = Self::boot_with(binds, Some(disk.to_owned()))?;
+        for route in ["addr add 10.80.0.10/24 dev lo", "route add default dev lo src 10.80.0.10"] {
+            machine.run(&["bash", "-c", &format!("ip {route}")]);
+        }
+        Some(machine)
+    }
+
+    fn boot_with(binds: &[(&Path, &str)], disk: Option<PathBuf>) -> Option<Self> {
         tools::machine_is_here().then(|| {
             let binds = binds.iter().map(|(here, there)| ((*here).to_owned(), (*there).to_owned()));
-            let mut machine =
-                Self { process: None, binds: binds.collect(), dir: WorkDir::new("machine") };
+            let dir = WorkDir::new("machine");
+            let mut machine = Self { process: None, binds: binds.collect(), disk, dir };
             for part in ["upper", "work", "root"] {
                 std::fs::create_dir(machine.dir.path().join(part)).expect("a folder");
             }
@@ -53,6 +68,9 @@ impl Machine {
         for (here, there) in &self.binds {
             command.arg(format!("--bind-ro={}:{there}", here.display()));
         }
+        if let Some(disk) = &self.disk {
+            command.arg("--private-network").arg(format!("--bind={}:/dev/sdf", disk.display()));
+        }
         let log = self.dir.path().join("console.log");
         let mut process = Process::start("machine", command, &log);
         let pid = process.pid();
@@ -70,10 +88,8 @@ impl Machine {
 
     /// Runs a command in it; its exit code and all that it printed.
     pub(crate) fn try_run(&self, args: &[&str]) -> (i32, String) {
-        let process = self.process.as_ref().expect("the machine runs");
-        let init = init_of(process.pid()).expect("it is up").to_string();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &init, "--all", "--"]).args(args);
+        command.args(["--target", &self.init().to_string(), "--all", "--"]).args(args);
         let output = command.env_remove("NOTIFY_SOCKET").output().expect("nsenter");
         let text = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
@@ -102,11 +118,19 @@ impl Machine {
         }
     }
 
+    /// Its first process, as this computer counts.
+    pub(crate) fn init(&self) -> u32 {
+        init_of(self.process.as_ref().expect("the machine runs").pid()).expect("it is up")
+    }
+
+    /// Where this computer sees a file of it.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init()))
+    }
+
     /// Writes a file into it.
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let process = self.process.as_ref().expect("the machine runs");
-        let init = init_of(process.pid()).expect("it is up");
-        let path = PathBuf::from(format!("/proc/{init}/root{path}"));
+        let path = self.path(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
@@ -127,6 +151,17 @@ impl Machine {
 
     fn journal(&self) -> PathBuf {
         self.dir.path().join("upper/var/log/journal")
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let init = self.process.as_ref().and_then(|process| init_of(process.pid()));
+        if let Some(init) = init {
+            // systemd-nspawn's own end would leave it running. All of its processes go with it.
+            // SAFETY: kill has no memory effects; its parent has not reaped it, for it runs.
+            unsafe { libc::kill(init as i32, libc::SIGKILL) };
+        }
     }
 }
 

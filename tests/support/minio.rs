@@ -194,6 +194,8 @@ impl Minio {
             .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
             .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY)
             .env("MINIO_BROWSER", "off")
+            // Asked by a name of S3's own it finds the bucket in it, as S3 does.
+            .env("MINIO_DOMAIN", "s3.us-east-1.amazonaws.com")
             .env("MINIO_UPDATE", "off")
             .env("MINIO_KMS_SECRET_KEY", Self::KMS_SETTING);
         command

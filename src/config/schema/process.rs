@@ -75,6 +75,6 @@ pub(super) const SHUTDOWN: SectionSpec = SectionSpec {
         fallback: Fallback::Value(r#""25s""#),
         doc: "How long it may take to put open batches, commit and leave the group. What is not \
               done then is done by the next start; nothing is lost. Keep it below the service \
-              manager's own limit (Kubernetes: 30 s, systemd: 90 s) by a few seconds.",
+              manager's own limit (Kubernetes: 30 s) by a few seconds; systemd is told to wait.",
     }],
 };

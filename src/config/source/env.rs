@@ -3,8 +3,14 @@
 //! Two underscores part the steps. `KAFKA_S3_SINK__TOPIC__NAME__SECTION__KEY` sets a key for one
 //! topic, whose name keeps its case; `KAFKA_S3_SINK__KAFKA__LIBRDKAFKA__SASL_PASSWORD` sets
 //! `sasl.password`. Names with one underscore behind the prefix are somebody else's.
+//!
+//! A file of such a name in `$CREDENTIALS_DIRECTORY` counts as the variable (systemd's
+//! `LoadCredential=`): a secret there stands neither in a file that all may read nor in the
+//! environment. Where both are there, the variable counts.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path as FilePath;
 
 use ::config::{Value, ValueKind};
 
@@ -15,34 +21,81 @@ use crate::config::{librdkafka, schema, suggest};
 /// What the names of our variables begin with.
 pub(in crate::config) const PREFIX: &str = "KAFKA_S3_SINK__";
 
-/// This process's variables that begin with our prefix. Unlike `std::env::vars` it does not
-/// panic over variables of others that are not UTF-8; what is wrong in ours is marked with
-/// U+FFFD, which `load` refuses.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| {
+/// Names the folder of the credentials that a service manager gives to this process alone.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// A variable of ours, or a credential that counts as one.
+pub struct Variable {
+    pub(in crate::config) name: String,
+    place: Place,
+    value: Result<String, String>,
+}
+
+impl Variable {
+    fn new(name: OsString, place: fn(String) -> Place, value: Vec<u8>) -> Option<Self> {
         let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
-        Some((name, value.to_string_lossy().into_owned()))
-    })
+        let value = String::from_utf8(value).map_err(|_| "the value is not UTF-8".to_owned());
+        Some(Self { place: place(name.clone()), name, value })
+    }
+
+    /// A credential's file; the line break at its end is the editor's.
+    fn of_file(path: &FilePath) -> Option<Self> {
+        let name = path.file_name()?.to_owned();
+        let text = std::fs::read(path);
+        let error = text.as_ref().err().map(|error| format!("cannot be read: {error}"));
+        let text = text.unwrap_or_default();
+        let mut found = Self::new(name, Place::Credential, text.trim_ascii_end().to_vec())?;
+        found.value = error.map_or(found.value, Err);
+        Some(found)
+    }
+}
+
+#[cfg(test)]
+impl From<(&str, &str)> for Variable {
+    fn from((name, value): (&str, &str)) -> Self {
+        Self { name: name.into(), place: Place::Variable(name.into()), value: Ok(value.into()) }
+    }
+}
+
+/// This process's variables that begin with our prefix, and its credentials. Unlike
+/// `std::env::vars` it does not panic over variables of others that are not UTF-8.
+pub fn environment() -> impl Iterator<Item = Variable> {
+    with_credentials(std::env::vars_os().collect())
+}
+
+/// The variables of ours among these, and the credentials of the folder that one of them names.
+pub(in crate::config) fn with_credentials(
+    variables: Vec<(OsString, OsString)>,
+) -> impl Iterator<Item = Variable> {
+    let folder = variables.iter().find(|(name, _)| name == CREDENTIALS).map(|(_, path)| path);
+    let files = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten();
+    let credentials: Vec<_> =
+        files.flatten().filter_map(|file| Variable::of_file(&file.path())).collect();
+    let ours = variables.into_iter().filter_map(|(name, value)| {
+        Variable::new(name, Place::Variable, value.into_encoded_bytes())
+    });
+    let ours: Vec<_> = ours.collect();
+    let unset = |found: &Variable| !ours.iter().any(|variable| variable.name == found.name);
+    let credentials: Vec<_> = credentials.into_iter().filter(unset).collect();
+    ours.into_iter().chain(credentials)
 }
 
 /// Sorts our variables into a tree; those that cannot name a key are errors.
 pub(super) fn layer(
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = Variable>,
     errors: &mut Vec<ConfigError>,
 ) -> (Table, BTreeMap<Path, Place>) {
     let mut root = Table::new();
     let mut places: BTreeMap<Path, Place> = BTreeMap::new();
-    let mut ours: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    ours.sort();
-    for (name, value) in ours {
-        let place = Place::Variable(name.clone());
-        let found = path_of(&name[PREFIX.len()..]).and_then(|path| match places.get(&path) {
+    let mut ours: Vec<_> = env.filter(|variable| variable.name.starts_with(PREFIX)).collect();
+    ours.sort_by(|a, b| a.name.cmp(&b.name));
+    for Variable { name, place, value } in ours {
+        let path = path_of(&name[PREFIX.len()..]).and_then(|path| match places.get(&path) {
             Some(other) => Err(format!("sets the same key as {other}; keep one of the two")),
-            None if value.contains('\u{FFFD}') => Err("the value is not UTF-8".to_owned()),
             None => Ok(path),
         });
-        match found {
-            Ok(path) => {
+        match path.and_then(|path| Ok((path, value?))) {
+            Ok((path, value)) => {
                 insert(&mut root, &path, value);
                 places.insert(path, place);
             }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use ::config::{Config, ConfigError as LayerError, Map, Source, Value};
 
 pub(super) use env::PREFIX;
-pub use env::environment;
+#[cfg(test)]
+pub(super) use env::with_credentials;
+pub use env::{Variable, environment};
 pub(super) use file::literal;
 
 use super::error::{ConfigError, Place};
@@ -83,7 +85,7 @@ impl Places {
 /// Reads both layers. What the file says is not looked at if it is not TOML.
 pub(super) fn read(
     file: Option<&File<'_>>,
-    env: impl Iterator<Item = (String, String)>,
+    env: impl Iterator<Item = Variable>,
     errors: &mut Vec<ConfigError>,
 ) -> Result<Tree, Vec<ConfigError>> {
     let (below, file_places) = match file {

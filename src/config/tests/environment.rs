@@ -1,9 +1,13 @@
 //! The environment above the file.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
 use secrecy::ExposeSecret;
 
 use super::*;
 use crate::config::environment;
+use crate::config::source::with_credentials;
 
 fn from_env(more: &[(&str, &str)]) -> Settings {
     load_both(LEAST, more).unwrap_or_else(|errors| panic!("{errors}"))
@@ -39,10 +43,7 @@ fn it_wins_over_the_file_and_needs_none() {
         ("KAFKA_S3_SINK__ROTATION__RECORD_TIME", "1h"),
         ("KAFKA_S3_SINK__LAYOUT__USABLE_TIME", "2020-01-01,2030-01-01"),
     ];
-    let alone =
-        from_layers(None, env.map(|(n, v)| (n.into(), v.into())).into_iter(), MACHINE, &|_, _| {
-            Vec::new()
-        })
+    let alone = from_layers(None, env.map(Into::into).into_iter(), MACHINE, &|_, _| Vec::new())
         .expect("settings");
     for settings in [alone, from_env(&env)] {
         // A group named 0123 is not the number 123.
@@ -165,17 +166,58 @@ fn two_variables_for_one_key_are_one_too_many() {
     );
 }
 
+/// The least, under variables as the system gives them.
+fn from_system(variables: &[(&str, &[u8])]) -> Result<Settings, ConfigErrors> {
+    let system =
+        |(name, value): &(&str, &[u8])| ((*name).into(), OsString::from_vec((*value).to_vec()));
+    let env = with_credentials(variables.iter().map(system).collect());
+    let file = File { name: "sink.toml".into(), text: LEAST };
+    from_layers(Some(&file), env, MACHINE, &|_, _| Vec::new())
+}
+
+const PASSWORD: &str = "KAFKA_S3_SINK__KAFKA__LIBRDKAFKA__SASL_PASSWORD";
+
 #[test]
 fn a_value_that_was_not_utf_8_is_refused_unseen() {
-    let name = "KAFKA_S3_SINK__KAFKA__LIBRDKAFKA__SASL_PASSWORD";
-    let error = wrong(name, "pass\u{FFFD}word");
-    assert!(error.ends_with("kafka.librdkafka.sasl_password: the value is not UTF-8"), "{error}");
-    assert!(!error.contains("pass\u{FFFD}"));
+    let error = from_system(&[(PASSWORD, b"pass\xFFword")]).expect_err("refused").to_string();
+    let wanted = "sasl_password: the value is not UTF-8";
+    assert!(error.trim().ends_with(wanted), "{error}");
+    assert!(!error.contains("pass\u{FFFD}") && !error.contains("FFword"));
+}
+
+#[test]
+fn a_credential_counts_as_the_variable_of_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = folder.path().as_os_str().as_bytes();
+    let write = |name: &str, value: &[u8]| {
+        std::fs::write(folder.path().join(name), value).expect("a credential");
+    };
+    write(PASSWORD, b" 0123\n");
+    write("KAFKA_S3_SINK__S3__BUCKET", b"of-a-file");
+    write("somebody.elses", b"\xFF");
+    let variables = [("CREDENTIALS_DIRECTORY", credentials), ("KAFKA_S3_SINK__S3__BUCKET", b"won")];
+    let settings = from_system(&variables).expect("settings");
+    assert_eq!(settings.kafka.librdkafka["sasl.password"].expose_secret(), " 0123");
+    assert_eq!(settings.s3.bucket, "won");
+
+    write(PASSWORD, b"\xFF");
+    let folder_in_its_place = folder.path().join("KAFKA_S3_SINK__S3__REGION");
+    std::fs::create_dir(folder_in_its_place).expect("a folder");
+    let error = from_system(&variables).expect_err("refused").to_string();
+    let wanted = format!("credential {PASSWORD}: kafka.librdkafka.sasl_password: the value is not");
+    assert!(error.contains(&wanted), "{error}");
+    assert!(error.contains("S3__REGION: s3.region: cannot be read: Is a directory"), "{error}");
+}
+
+#[test]
+fn a_folder_of_credentials_that_is_not_there_gives_none() {
+    let settings = from_system(&[("CREDENTIALS_DIRECTORY", b"/no/such/folder")]);
+    assert_eq!(settings.expect("settings").s3.bucket, "lake");
 }
 
 #[test]
 fn the_process_environment_gives_our_names_alone() {
-    assert!(environment().all(|(name, _)| name.starts_with("KAFKA_S3_SINK__")));
+    assert!(environment().all(|variable| variable.name.starts_with("KAFKA_S3_SINK__")));
 }
 
 #[test]

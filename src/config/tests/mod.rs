@@ -31,7 +31,7 @@ bucket = "lake"
 "#;
 
 fn load_both(text: &str, env: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().copied().map(Into::into);
     from_layers(Some(&File { name: "sink.toml".into(), text }), env, MACHINE, &|_, _| Vec::new())
 }
 

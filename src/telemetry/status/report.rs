@@ -136,6 +136,12 @@ impl Status {
         Readiness { ready, conditions, stopped_kafka_partitions: stopped }
     }
 
+    /// Whether the start is done: everything is there that was waited for. A Kafka partition that
+    /// stopped does not count, for the others go on.
+    pub(in crate::telemetry) fn has_begun(&self) -> bool {
+        lock(&self.daemon).conditions.iter().all(|report| report.unmet.is_none())
+    }
+
     /// What the daemon reported, and that it is not on its way out.
     fn conditions(&self) -> Vec<ConditionReport> {
         let daemon = lock(&self.daemon);

@@ -9,9 +9,9 @@ use super::template;
 use crate::needs_servers;
 use crate::support::cloud::Cloud;
 
-struct Machine {
-    shape: Value,
-    script: String,
+pub(super) struct Machine {
+    pub(super) shape: Value,
+    pub(super) script: String,
 }
 
 impl Machine {
@@ -21,11 +21,14 @@ impl Machine {
 }
 
 /// The instances of a stack by the end of their names, with what their user data says.
-fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
+pub(super) fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
     let found = cloud.call("ec2", "describe_instances", json!({}));
     let mut machines = Vec::new();
     for shape in found["Reservations"].as_array().expect("a list") {
         let shape = shape["Instances"][0].clone();
+        if shape["State"]["Name"] == "terminated" {
+            continue;
+        }
         let name = shape["Tags"].as_array().expect("tags").iter().find(|tag| tag["Key"] == "Name");
         let name = name.and_then(|tag| tag["Value"].as_str()).expect("a name").to_owned();
         let Some(name) = name.strip_prefix(&format!("{stack}-")) else { continue };
@@ -41,8 +44,25 @@ fn machines(cloud: &mut Cloud, stack: &str) -> Vec<(String, Machine)> {
     machines
 }
 
+/// What a stack with these parameters gives its one instance to run, and the rights of its sink.
+pub(crate) fn first_boot(parameters: &[(&str, &str)]) -> (String, Value) {
+    let mut cloud = Cloud::moto();
+    cloud.deploy("boot", &template(), parameters).expect("a stack");
+    let (_, machine) = machines(&mut cloud, "boot").remove(0);
+    (machine.script, policy(&mut cloud, "SinkPolicy"))
+}
+
+/// The document of a policy by a part of its name.
+fn policy(cloud: &mut Cloud, name: &str) -> Value {
+    let found = cloud.call("iam", "list_policies", json!({"Scope": "Local"}));
+    let policies = found["Policies"].as_array().expect("policies");
+    let found = policies.iter().find(|policy| policy["PolicyName"].to_string().contains(name));
+    let version = json!({"PolicyArn": found.expect("a policy")["Arn"], "VersionId": "v1"});
+    cloud.call("iam", "get_policy_version", version)["PolicyVersion"]["Document"].take()
+}
+
 /// A rule that lets one group of the stack into another: from, to, port.
-fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
+pub(super) fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
     let found = cloud.call("ec2", "describe_security_groups", json!({}));
     let groups = found["SecurityGroups"].as_array().expect("groups");
     let name = |id: &Value| {
@@ -79,6 +99,8 @@ fn one_instance_holds_broker_and_sink() {
     assert_eq!(machine.shape["InstanceType"], "t3.medium");
     assert!(machine.has("KAFKA_MODE='kraft'") && machine.has("KAFKA_VERSION='4.2.0'"));
     assert!(machine.has("RUNS_SINK='yes'") && machine.has("TOPICS='orders'"));
+    // Its own setup finds out where the broker listens.
+    assert!(machine.has("BOOTSTRAP_SERVERS=''") && machine.has("KAFKA_PARTITIONS='6'"));
     let disks = machine.shape["BlockDeviceMappings"].as_array().expect("disks");
     let disks: Vec<_> = disks
         .iter()
@@ -112,7 +134,7 @@ fn a_sink_of_its_own_is_let_into_the_broker() {
     assert!(first.has("RUNS_SINK='no'"));
     assert!(second.has("KAFKA_MODE='none'") && second.has("RUNS_SINK='yes'"));
     assert!(second.has("TOPICS='orders,clicks'"));
-    let address = first.shape["PrivateDnsName"].as_str().expect("a name");
+    let address = first.shape["PrivateIpAddress"].as_str().expect("an address");
     assert!(second.has(&format!("BOOTSTRAP_SERVERS='{address}:9092'")), "{}", second.script);
     assert_eq!(rules(&mut cloud), [rule("Client", "Broker"), rule("Sink", "Broker")]);
 }
@@ -151,12 +173,7 @@ fn an_msk_cluster_is_used_as_it_is() {
     assert!(machine.has("BOOTSTRAP_SERVERS='b-1.msk.example:9098'"));
     assert!(machine.has("MSK_IAM_REGION='us-east-1'"));
     assert_eq!(rules(&mut cloud), [], "nobody reaches the sink");
-    let found = cloud.call("iam", "list_policies", json!({"Scope": "Local"}));
-    let policies = found["Policies"].as_array().expect("policies");
-    let msk = policies.iter().find(|policy| policy["PolicyName"].to_string().contains("Msk"));
-    let version = json!({"PolicyArn": msk.expect("a policy")["Arn"], "VersionId": "v1"});
-    let found = cloud.call("iam", "get_policy_version", version);
-    let text = found["PolicyVersion"]["Document"].to_string();
+    let text = policy(&mut cloud, "MskPolicy").to_string();
     for arn in ["cluster/c/u-1", "topic/c/u-1/orders", "group/c/u-1/kafka-s3-sink"] {
         let arn = format!("\"arn:aws:kafka:us-east-1:123456789012:{arn}\"");
         assert!(text.contains(&arn), "{arn} in {text}");

@@ -104,15 +104,18 @@ fn the_projected_tables_cover_every_place_that_the_sink_writes_to() {
     let choice = [("CatalogMode", "projection"), ("SecondTopic", "clicks.of-all")];
     cloud.deploy("lake", &template(), &with(&LAKE, &choice)).expect("a stack");
     for (topic, table) in [("orders", "orders"), ("clicks.of-all", "clicks_of_all")] {
-        let params = json!({"DatabaseName": "kafka", "Name": table});
-        let table = cloud.call("glue", "get_table", params)["Table"].take();
+        let mut made = |name: String| {
+            let params = json!({"DatabaseName": "kafka", "Name": name});
+            cloud.call("glue", "get_table", params)["Table"].take()
+        };
+        let (unusable, table) = (made(format!("{table}_unusable_time")), made(table.to_owned()));
         let keys = json!([{"Name": "dt", "Type": "string"}, {"Name": "hour", "Type": "string"}]);
         assert_eq!(table["PartitionKeys"], keys);
         let location = format!("s3://{BUCKET}/raw/{topic}/");
         assert_eq!(table["StorageDescriptor"]["Location"], *location);
         for (name, value) in [
             ("projection.enabled", "true"),
-            ("projection.dt.range", "1970-01-01,NOW+1DAYS"),
+            ("projection.dt.range", "NOW-1YEARS,NOW+1DAYS"),
             ("projection.dt.format", "yyyy-MM-dd"),
             ("projection.hour.range", "0,23"),
             ("projection.hour.digits", "2"),
@@ -121,7 +124,14 @@ fn the_projected_tables_cover_every_place_that_the_sink_writes_to() {
             assert_eq!(table["Parameters"][name], *value, "{name}");
         }
         let columns = table["StorageDescriptor"]["Columns"].as_array().expect("columns");
-        assert!(columns.len() == 12 && columns.iter().all(|column| column["Name"] != "dt"));
+        assert!(columns.len() == 13 && columns.iter().all(|column| column["Name"] != "dt"));
+        // The same, but for the place of records without a usable timestamp.
+        for part in ["PartitionKeys", "StorageDescriptor"] {
+            assert_eq!(unusable[part], table[part]);
+        }
+        for (name, value) in [("dt.values", "1970-01-01"), ("hour.values", "00")] {
+            assert_eq!(unusable["Parameters"][format!("projection.{name}")], *value);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! test's own. What they lack is Kafka's own scripts, which nothing here uses.
 
 mod files;
+mod first_boot;
 mod install;
 mod release;
 mod services;

@@ -184,3 +184,19 @@ fn wait_given_back(sink: &Sink, topic: &str) {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn too_few_file_descriptors_are_refused_before_anything_is_done() {
+    let folder = WorkDir::new("descriptors");
+    let file = folder.path().join("sink.toml");
+    let text = "[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\ntopics = [\"t\"]\ngroup_id = \"g\"\n\
+                [s3]\nbucket = \"lake\"\nregion = \"eu-central-1\"\n";
+    std::fs::write(&file, text).expect("a configuration");
+    let script = "ulimit -n 100; exec \"$0\" run --config \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_kafka-s3-sink")]).arg(&file);
+    let output = command.output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("100 files and sockets") && said.contains("LimitNOFILE="), "{said}");
+}

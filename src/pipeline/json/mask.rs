@@ -1,0 +1,168 @@
+//! A block of 64 bytes as bits: which of them are quotes, which white space, and so on.
+//!
+//! `scan` works on the bits alone. The processor's vectors make them; a twin without vectors says what
+//! they ought to be.
+
+/// The length of a block.
+pub(super) const BLOCK: usize = 64;
+
+/// One bit a byte, the lowest for the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Masks {
+    /// `"`.
+    pub(super) quotes: u64,
+    /// `\`.
+    pub(super) backslashes: u64,
+    /// Below 0x20.
+    pub(super) controls: u64,
+    /// Above 0x7f: not ASCII.
+    pub(super) high: u64,
+    /// Space, tab, line feed, carriage return.
+    pub(super) white: u64,
+    /// `{ } [ ] : ,`, and 0x1a or 0x0c, which the vectors cannot tell from two of them: whoever takes a
+    /// token looks at its byte.
+    pub(super) marks: u64,
+}
+
+/// How masks are made.
+pub(super) trait Vectors {
+    /// The masks of a block.
+    fn masks(block: &[u8; BLOCK]) -> Masks;
+
+    /// Each bit is the sum, modulo 2, of itself and all bits below it.
+    fn prefix_xor(bits: u64) -> u64;
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2 {
+    //! For processors with AVX2: all of Intel's and AMD's servers since 2015.
+
+    use std::arch::x86_64::*;
+
+    use super::super::Object;
+    use super::super::scan::scan;
+    use super::{BLOCK, Masks, Vectors};
+
+    /// Whether this processor has what it takes.
+    pub(in super::super) fn is_here() -> bool {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("pclmulqdq")
+    }
+
+    /// The object in `value`.
+    #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+    pub(in super::super) fn object(value: &[u8]) -> Option<Object> {
+        scan::<Avx2>(value)
+    }
+
+    pub(in super::super) struct Avx2;
+
+    impl Vectors for Avx2 {
+        #[inline(always)]
+        fn masks(block: &[u8; BLOCK]) -> Masks {
+            // SAFETY: only `object` gets here, whose caller has asked the processor.
+            unsafe { masks(block) }
+        }
+
+        #[inline(always)]
+        fn prefix_xor(bits: u64) -> u64 {
+            // SAFETY: the same.
+            unsafe { prefix_xor(bits) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        let (low, high) = block.split_at(BLOCK / 2);
+        let (low, high) = (half(low), half(high));
+        let join = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        Masks {
+            quotes: join(low[0], high[0]),
+            backslashes: join(low[1], high[1]),
+            controls: join(low[2], high[2]),
+            high: join(low[3], high[3]),
+            white: join(low[4], high[4]),
+            marks: join(low[5], high[5]),
+        }
+    }
+
+    /// The six masks of 32 bytes.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+    fn half(bytes: &[u8]) -> [u32; 6] {
+        debug_assert_eq!(bytes.len(), BLOCK / 2);
+        // SAFETY: it has the 32 bytes that are read, and need not be aligned.
+        let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
+        let bits = |equal: __m256i| _mm256_movemask_epi8(equal) as u32;
+        let equal = |byte: u8| bits(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8)));
+        // The largest control is what stays when a byte is cut to it.
+        let control = _mm256_set1_epi8(0x1f);
+        let controls = bits(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, control), control));
+        // A table by the low four bits holds the one character of these that ends in them.
+        let white = _mm256_shuffle_epi8(table(WHITE), bytes);
+        let marks = _mm256_shuffle_epi8(table(MARKS), bytes);
+        // This bit is all that `[` and `{` differ in, and `]` and `}`.
+        let curly = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+        [
+            equal(b'"'),
+            equal(b'\\'),
+            controls,
+            bits(bytes),
+            bits(_mm256_cmpeq_epi8(bytes, white)),
+            bits(_mm256_cmpeq_epi8(curly, marks)),
+        ]
+    }
+
+    /// At the place of its low four bits; elsewhere what no byte of these low bits is.
+    const WHITE: [u8; 16] = [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
+    const MARKS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b':', b'{', b',', b'}', 0, 0];
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn table(of: [u8; 16]) -> __m256i {
+        // SAFETY: it has the 16 bytes that are read.
+        let once = unsafe { _mm_loadu_si128(of.as_ptr().cast()) };
+        _mm256_broadcastsi128_si256(once)
+    }
+
+    #[inline]
+    #[target_feature(enable = "pclmulqdq")]
+    fn prefix_xor(bits: u64) -> u64 {
+        // A product without carries with a number of ones only.
+        let product =
+            _mm_clmulepi64_si128(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi8(-1), 0);
+        _mm_cvtsi128_si64(product).cast_unsigned()
+    }
+}
+
+/// What the masks ought to be, byte by byte.
+#[cfg(test)]
+pub(super) struct Scalar;
+
+#[cfg(test)]
+impl Vectors for Scalar {
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        let mask = |is: fn(u8) -> bool| {
+            (0..BLOCK).fold(0, |mask, at| mask | u64::from(is(block[at])) << at)
+        };
+        Masks {
+            quotes: mask(|byte| byte == b'"'),
+            backslashes: mask(|byte| byte == b'\\'),
+            controls: mask(|byte| byte < 0x20),
+            high: mask(|byte| byte > 0x7f),
+            white: mask(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')),
+            marks: mask(|byte| b"{}[]:,\x1a\x0c".contains(&byte)),
+        }
+    }
+
+    fn prefix_xor(bits: u64) -> u64 {
+        (0..64)
+            .fold((0, 0), |(sum, all), at| {
+                let sum = sum ^ (bits >> at & 1);
+                (sum, all | sum << at)
+            })
+            .1
+    }
+}

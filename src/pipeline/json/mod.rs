@@ -1,0 +1,38 @@
+//! Whether bytes are one JSON object, at the speed of reading them.
+//!
+//! `decode` asks it first. It says yes only to what is one (RFC 8259, UTF-8); where it says no, or
+//! cannot tell on this processor, serde_json is asked, which also knows the reason. So it may be wrong
+//! in one way only, and the tests compare it with serde_json in that.
+//!
+//! ```text
+//! blocks of 64 bytes --mask: a bit for each byte--> scan: where tokens begin --grammar: their order
+//! ```
+
+mod grammar;
+mod mask;
+mod number;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+/// One object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    /// Where it stands: white space may be around it.
+    pub(super) range: Range<usize>,
+    /// Whether there are control characters between its tokens: line breaks, tabs.
+    pub(super) has_controls: bool,
+}
+
+/// The object, if `value` is one and nothing else.
+pub(super) fn object(value: &[u8]) -> Option<Object> {
+    #[cfg(target_arch = "x86_64")]
+    if mask::avx2::is_here() {
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { mask::avx2::object(value) };
+    }
+    let _ = value;
+    None
+}
