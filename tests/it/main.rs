@@ -8,6 +8,7 @@ mod support;
 mod athena;
 mod audit;
 mod check;
+mod container;
 mod ddl;
 mod demo;
 mod deploy;

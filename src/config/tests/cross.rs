@@ -175,4 +175,8 @@ fn a_machine_too_small_for_the_defaults_says_so() {
         .unwrap_err()
         .to_string();
     assert!(errors.contains("80MiB, half of the memory that there is, cannot"), "{errors}");
+    assert!(
+        errors.contains("need 112MiB: give the container or the machine 224MiB, or"),
+        "{errors}"
+    );
 }
