@@ -34,6 +34,11 @@ RUN host=$(rustc -vV | sed -n 's/^host: //p') && mkdir /papers && \
 
 FROM crates AS build
 ENV CARGO_PROFILE_RELEASE_DEBUG=false
+# What builds ISA-L. What is there already stays as it is.
+# hadolint ignore=DL3008
+RUN apt-get update -q && \
+    apt-get install -q -y --no-install-recommends nasm autoconf automake libtool && \
+    rm -rf /var/lib/apt/lists/*
 RUN cargo build --release --locked --bin kafka-s3-sink
 COPY src src
 # The stubs are newer than the sources. The one library beside glibc comes along, for it is all that
