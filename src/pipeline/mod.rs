@@ -34,6 +34,7 @@ pub mod recover;
 mod resolve;
 mod rotate;
 mod route;
+mod segments;
 mod sink;
 mod snapshot;
 mod stops;

@@ -39,8 +39,6 @@ pub(super) mod avx2 {
 
     use std::arch::x86_64::*;
 
-    use super::super::Object;
-    use super::super::scan::scan;
     use super::{BLOCK, Masks, Vectors};
 
     /// Whether this processor has what it takes.
@@ -50,18 +48,12 @@ pub(super) mod avx2 {
             && is_x86_feature_detected!("pclmulqdq")
     }
 
-    /// The object in `value`.
-    #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
-    pub(in super::super) fn object(value: &[u8]) -> Option<Object> {
-        scan::<Avx2>(value)
-    }
-
     pub(in super::super) struct Avx2;
 
     impl Vectors for Avx2 {
         #[inline(always)]
         fn masks(block: &[u8; BLOCK]) -> Masks {
-            // SAFETY: only `object` gets here, whose caller has asked the processor.
+            // SAFETY: only `with_avx2` gets here, whose caller has asked the processor.
             unsafe { masks(block) }
         }
 

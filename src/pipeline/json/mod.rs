@@ -31,8 +31,14 @@ pub(super) fn object(value: &[u8]) -> Option<Object> {
     #[cfg(target_arch = "x86_64")]
     if mask::avx2::is_here() {
         // SAFETY: the processor has what the function is compiled for.
-        return unsafe { mask::avx2::object(value) };
+        return unsafe { with_avx2(value) };
     }
     let _ = value;
     None
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+fn with_avx2(value: &[u8]) -> Option<Object> {
+    scan::scan::<mask::avx2::Avx2>(value)
 }
