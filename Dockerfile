@@ -62,10 +62,9 @@ LABEL org.opencontainers.image.title="kafka-s3-sink" \
 COPY LICENSE config/complete.toml config/minimal.toml /usr/share/doc/kafka-s3-sink/
 COPY --from=papers /papers /usr/share/doc/kafka-s3-sink/
 COPY --from=build /out /
-# A container that listens on its loopback alone cannot be scraped. The environment wins over the
-# file: set it again to listen elsewhere.
-ENV KAFKA_S3_SINK_CONFIG=/etc/kafka-s3-sink/sink.toml \
-    KAFKA_S3_SINK__HTTP__LISTEN=0.0.0.0:9464
+# No setting of the sink's: it would win over the file. To be scraped from outside the container, the
+# sink wants http.listen = "0.0.0.0:9464".
+ENV KAFKA_S3_SINK_CONFIG=/etc/kafka-s3-sink/sink.toml
 USER 65532:65532
 EXPOSE 9464
 STOPSIGNAL SIGTERM

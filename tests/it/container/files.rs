@@ -95,6 +95,13 @@ fn the_sink_of_the_stack_is_bound_and_has_time_to_end() {
     assert!(!key.is_null());
 }
 
+/// The environment wins over the file, so a setting in the image could not be undone by a file.
+#[test]
+fn the_image_sets_nothing_that_a_file_may_set() {
+    assert!(!file("Dockerfile").contains("KAFKA_S3_SINK__"));
+    assert!(file("deploy/compose/sink.toml").contains("listen = \"0.0.0.0:9464\"\n"));
+}
+
 #[test]
 fn compose_go_refuses_what_docker_would() {
     needs_servers!();
