@@ -23,8 +23,8 @@ impl World {
             73 | 74 if self.rolls_back => self.roll_back(),
             75 | 76 => self.shorten_log(),
             77 if self.tampers => self.tamper(),
-            78 => self.flush(),
-            79 if self.policies_of_all.is_none() => self.change_limits(),
+            78 if self.operates => self.flush(),
+            79 if self.operates && self.policies_of_all.is_none() => self.change_limits(),
             _ => {}
         }
     }

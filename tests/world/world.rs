@@ -95,6 +95,9 @@ pub(crate) struct World {
     /// Somebody else has his hands on offsets and topics now and then, while the group has no
     /// members.
     pub(crate) tampers: bool,
+    /// Somebody asks for flushes, and changes limits. In every second world: batches that end early
+    /// hide what is rare.
+    pub(crate) operates: bool,
     /// These Kafka partitions may stop.
     pub(crate) tampered: BTreeSet<TopicPartition>,
     pub(crate) group_hash: Arc<str>,
@@ -137,6 +140,7 @@ impl World {
             goes_away: dice.one_in(4),
             is_static: dice.one_in(4),
             tampers: !deletes && !rolls_back && dice.one_in(4),
+            operates: seed % 2 == 1,
             tampered: BTreeSet::new(),
             group_hash: "group".into(),
             broker_away_until: 0,
