@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::healthcheck::not_asked;
-use super::{ConfigArgs, DEADLINE_PASSED, OPEN, UNREACHABLE, WRONG_CONFIGURATION, failed};
+use super::words::many;
+use super::{ConfigArgs, DEADLINE_PASSED, OPEN, WRONG_CONFIGURATION, failed};
 use crate::config::parse_duration;
 use crate::telemetry::http::{Answer, Daemon, FlushAnswer, Position, ToLand};
 
@@ -26,7 +28,8 @@ Exit codes:
   2  the configuration, or the token, must be mended
   3  --wait: not all of it landed in that time; the daemon goes on
   5  no daemon answers
-  7  --wait: some Kafka partitions stopped, or went to another instance, which will land them";
+  7  this instance holds no Kafka partition of the topic, or none at all, or does not know yet where
+     one begins; --wait: some stopped, or were given away";
 
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
@@ -51,35 +54,75 @@ enum Fate {
 }
 
 pub(super) fn flush(args: &FlushArgs) -> ExitCode {
+    if let Some(topic) = args.topic.as_deref().filter(|topic| !is_name(topic)) {
+        eprintln!("error: --topic {topic:?} is no topic's name: letters, digits, `.`, `_` and `-`");
+        return ExitCode::from(WRONG_CONFIGURATION);
+    }
     let (settings, runtime) = match args.config.begin() {
         Ok(begun) => begun,
         Err(code) => return code,
     };
-    let asked = Daemon::of(&settings.http).and_then(|daemon| {
-        let path =
-            args.topic.as_ref().map_or("/flush".to_owned(), |topic| format!("/flush/{topic}"));
-        let answer = runtime.block_on(daemon.post(&path))?;
-        Ok((daemon, answer))
-    });
-    let (daemon, answer) = match asked {
-        Ok(asked) => asked,
+    let daemon = match Daemon::of(&settings.http) {
+        Ok(daemon) => daemon,
         Err(error) => return not_asked(error),
     };
-    let unlanded = match told(&answer) {
-        Ok(unlanded) => unlanded,
-        Err(code) => return code,
-    };
-    match args.wait {
-        Some(patience) => runtime.block_on(wait(&daemon, unlanded, patience)),
-        None => {
-            println!("{} Kafka partitions hold what is to land", unlanded.len());
-            ExitCode::SUCCESS
+    let flushed = runtime.block_on(async {
+        let deadline = Instant::now() + args.wait.unwrap_or_default();
+        let unlanded = ask(&daemon, args.topic.as_deref(), deadline).await?;
+        match args.wait {
+            Some(_) => wait(&daemon, unlanded, deadline).await,
+            None => {
+                println!("{} to land what they hold", many(unlanded.len(), "Kafka partition"));
+                Ok(ExitCode::SUCCESS)
+            }
         }
+    });
+    flushed.unwrap_or_else(|code| code)
+}
+
+/// What Kafka takes for a name, so that it stands in a path as it is.
+fn is_name(topic: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=249).contains(&topic.len()) && ![".", ".."].contains(&topic) && topic.bytes().all(plain)
+}
+
+/// Asks for the flush, and again while it is not known where some Kafka partition begins: what was
+/// pinned there by another lands first, and nobody can say yet up to where.
+async fn ask(
+    daemon: &Daemon,
+    topic: Option<&str>,
+    deadline: Instant,
+) -> Result<Vec<ToLand>, ExitCode> {
+    let path = topic.map_or("/flush".to_owned(), |topic| format!("/flush/{topic}"));
+    let ask = async || told::<FlushAnswer>(&daemon.post(&path).await.map_err(not_asked)?);
+    // Whoever is refused hears of that first.
+    ask().await?;
+    loop {
+        // Looked at before it is asked again: what begins after the look is asked for too.
+        let mut held = positions(daemon).await?;
+        let FlushAnswer { unlanded } = ask().await?;
+        held.retain(|(of, _), _| topic.is_none_or(|topic| topic == of));
+        if held.is_empty() {
+            let what = topic.map_or("no Kafka partition".to_owned(), |topic| {
+                format!("no Kafka partition of a topic {topic:?}")
+            });
+            eprintln!("this instance holds {what}, so there is nothing here that could land");
+            return Err(ExitCode::from(OPEN));
+        }
+        let begun = |each: &Position| each.position.is_some() || each.stop_reason.is_some();
+        if held.values().all(begun) {
+            return Ok(unlanded);
+        }
+        if Instant::now() >= deadline {
+            eprintln!("of some Kafka partitions it is not known yet where they begin; ask again");
+            return Err(ExitCode::from(OPEN));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// What is to land, or the code of a refusal.
-fn told(answer: &Answer) -> Result<Vec<ToLand>, ExitCode> {
+/// What was answered, or the code of a refusal.
+fn told<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExitCode> {
     if !answer.is_good() {
         eprint!("error: the daemon refused ({}): {}", answer.code, answer.body);
         return Err(match answer.code {
@@ -87,13 +130,16 @@ fn told(answer: &Answer) -> Result<Vec<ToLand>, ExitCode> {
             _ => ExitCode::FAILURE,
         });
     }
-    let read = serde_json::from_str::<FlushAnswer>(&answer.body).context("the daemon's answer");
-    read.map(|answer| answer.unlanded).map_err(|error| failed(&error))
+    let read = serde_json::from_str(&answer.body).context("the daemon's answer");
+    read.map_err(|error| failed(&error))
 }
 
-async fn wait(daemon: &Daemon, mut unlanded: Vec<ToLand>, patience: Duration) -> ExitCode {
-    let (deadline, all) = (Instant::now() + patience, unlanded.len());
-    let mut gone = 0;
+async fn wait(
+    daemon: &Daemon,
+    mut unlanded: Vec<ToLand>,
+    deadline: Instant,
+) -> Result<ExitCode, ExitCode> {
+    let (all, mut gone) = (unlanded.len(), 0);
     while !unlanded.is_empty() {
         if Instant::now() >= deadline {
             for each in &unlanded {
@@ -102,13 +148,10 @@ async fn wait(daemon: &Daemon, mut unlanded: Vec<ToLand>, patience: Duration) ->
                     each.topic, each.partition, each.end
                 );
             }
-            return ExitCode::from(DEADLINE_PASSED);
+            return Err(ExitCode::from(DEADLINE_PASSED));
         }
         tokio::time::sleep(LOOK_EVERY).await;
-        let positions = match positions(daemon).await {
-            Ok(positions) => positions,
-            Err(code) => return code,
-        };
+        let positions = positions(daemon).await?;
         unlanded.retain(|each| match fate(each, &positions) {
             Fate::Waits => true,
             Fate::Landed => false,
@@ -119,8 +162,8 @@ async fn wait(daemon: &Daemon, mut unlanded: Vec<ToLand>, patience: Duration) ->
             }
         });
     }
-    println!("{} Kafka partitions have landed what they held", all - gone);
-    if gone == 0 { ExitCode::SUCCESS } else { ExitCode::from(OPEN) }
+    println!("landed: what {} held", many(all - gone, "Kafka partition"));
+    Ok(if gone == 0 { ExitCode::SUCCESS } else { ExitCode::from(OPEN) })
 }
 
 type Positions = BTreeMap<(String, i32), Position>;
@@ -131,26 +174,23 @@ struct Status {
 }
 
 async fn positions(daemon: &Daemon) -> Result<Positions, ExitCode> {
-    let answer = daemon.get("/status").await.map_err(|error| {
-        failed(&error.into());
-        ExitCode::from(UNREACHABLE)
-    })?;
-    let read = serde_json::from_str::<Status>(&answer.body).context("the daemon's /status");
-    let status = read.map_err(|error| failed(&error))?;
+    let status: Status = told(&daemon.get("/status").await.map_err(not_asked)?)?;
     let by_name = |each: Position| ((each.topic.clone(), each.partition), each);
     Ok(status.kafka_partitions.into_iter().map(by_name).collect())
 }
 
 fn fate(each: &ToLand, positions: &Positions) -> Fate {
     let Some(now) = positions.get(&(each.topic.clone(), each.partition)) else {
-        return Fate::Gone("it went to another instance, which lands what was pinned".to_owned());
+        return Fate::Gone(
+            "this instance holds it no more; whoever has it next lands what was pinned".to_owned(),
+        );
     };
     if now.committed.is_some_and(|committed| committed >= each.end) {
         Fate::Landed
     } else if let Some(reason) = &now.stop_reason {
         Fate::Gone(reason.clone())
     } else if now.epoch != each.epoch {
-        Fate::Gone("it was away at another instance meanwhile".to_owned())
+        Fate::Gone("it was given away meanwhile, and came back".to_owned())
     } else {
         Fate::Waits
     }
@@ -165,6 +205,7 @@ mod tests {
             topic: "orders".into(),
             partition: 3,
             epoch,
+            position: committed,
             committed,
             stop_reason: stop_reason.map(Into::into),
         };

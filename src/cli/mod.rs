@@ -9,7 +9,7 @@
 //! | 4 | `--until-end` landed everything but Kafka partitions that stopped |
 //! | 5 | `check`, `audit`, `recover`, `ddl`, `topics` or `--until-end` could not reach a server, and found nothing worse; `flush` or `healthcheck` no daemon |
 //! | 6 | `audit` found something missing, doubled or damaged; `recover` refused a Kafka partition |
-//! | 7 | `audit` found nothing wrong, but of something nobody can say whether all is there; what `flush --wait` waited for lands elsewhere, or has stopped |
+//! | 7 | `audit` found nothing wrong, but of something nobody can say whether all is there; `flush` found nothing that could land, or what it waited for was given away, or has stopped |
 //! | 70 | stopped hard, so that no commit could outlive its assignment, or because a thread had panicked; nothing is lost |
 //! | 130 | a second signal; nothing is lost |
 

@@ -19,7 +19,7 @@ use super::{ConfigArgs, UNREACHABLE, WRONG_CONFIGURATION, wrong_configuration};
 use crate::config::{ConfigError, ConfigErrors, KafkaSettings, TopicSpec, topics_from_file};
 use crate::kafka::{KafkaError, TopicAdmin, TopicState, sample_records};
 use crate::record::IsolationLevel;
-use plan::Plan;
+use plan::{Allowed, Plan};
 
 /// How long a broker has to answer before we say that there is none.
 const REACH: Duration = Duration::from_secs(10);
@@ -75,6 +75,9 @@ struct ApplyArgs {
     /// Change the cleanup policy even of a topic that holds records, which may delete some of them
     #[arg(long)]
     allow_cleanup_change: bool,
+    /// Shorten the retention even of a topic that holds records, which deletes what is older
+    #[arg(long)]
+    allow_shorter_retention: bool,
 }
 
 /// Why it ended early.
@@ -105,6 +108,13 @@ pub(super) fn topics(args: &TopicsArgs) -> ExitCode {
 }
 
 impl ApplyArgs {
+    const fn allowed(&self) -> Allowed {
+        Allowed {
+            cleanup_change: self.allow_cleanup_change,
+            shorter_retention: self.allow_shorter_retention,
+        }
+    }
+
     /// How the cluster is reached.
     fn kafka(&self) -> Result<KafkaSettings, ExitCode> {
         let mut kafka = match &self.config.config {
@@ -134,7 +144,7 @@ impl ApplyArgs {
         let (mut plans, mut errors) = (Vec::new(), Vec::new());
         for spec in &specs {
             let state = states.get(&spec.name);
-            match plan::plan(spec, state, admin.brokers(), self.allow_cleanup_change) {
+            match plan::plan(spec, state, admin.brokers(), self.allowed()) {
                 Ok(mut plan) => {
                     errors.extend(tried(&admin, spec, &plan)?);
                     plan.warn_of_moved_keys(state, || is_keyed(kafka, spec));

@@ -10,6 +10,16 @@ use crate::kafka::{TopicChange, TopicState};
 const CLEANUP: &str = "cleanup.policy";
 const MIN_INSYNC: &str = "min.insync.replicas";
 
+/// What keeps records for so long, or so many of them.
+const RETENTION: [&str; 2] = ["retention.ms", "retention.bytes"];
+
+/// What may cost records, and was asked for by name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowed {
+    pub(super) cleanup_change: bool,
+    pub(super) shorter_retention: bool,
+}
+
 /// What is to be done.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -27,15 +37,18 @@ pub(super) fn plan(
     spec: &TopicSpec,
     state: State<'_>,
     brokers: usize,
-    allow_cleanup_change: bool,
+    allowed: Allowed,
 ) -> Result<Plan, Vec<ConfigError>> {
     let mut errors: Vec<ConfigError> = replicas(spec, state, brokers).into_iter().collect();
     let Some(state) = state else {
         return if errors.is_empty() { Ok(creation(spec)) } else { Err(errors) };
     };
     errors.extend(shrinks(spec, state));
-    if !allow_cleanup_change {
+    if !allowed.cleanup_change {
         errors.extend(cleanup(spec, state));
+    }
+    if !allowed.shorter_retention {
+        errors.extend(RETENTION.iter().filter_map(|name| retention(spec, state, name)));
     }
     if errors.is_empty() { Ok(changes(spec, state)) } else { Err(errors) }
 }
@@ -177,6 +190,26 @@ fn cleanup(spec: &TopicSpec, state: &TopicState) -> Option<ConfigError> {
     let message = format!(
         "the topic is cleaned by {there:?} and {holds} records, some of which {:?} would delete; \
          --allow-cleanup-change does it all the same",
+        property.value
+    );
+    Some(spec.error(&property.key, &property.place, message))
+}
+
+/// Less retention deletes what is older, within minutes, whether somebody has read it or not.
+fn retention(spec: &TopicSpec, state: &TopicState, name: &str) -> Option<ConfigError> {
+    let (property, there) = (spec.properties.get(name)?, state.properties.get(name)?);
+    // -1 is without end.
+    let amount =
+        |text: &str| text.trim().parse::<i64>().ok().map(|it| if it < 0 { i64::MAX } else { it });
+    let deletes = state.properties.get(CLEANUP).is_none_or(|policy| policy.contains("delete"));
+    let shrinks = amount(&property.value)? < amount(there)?;
+    if !shrinks || !deletes || state.holds_data == Some(false) {
+        return None;
+    }
+    let holds = if state.holds_data.is_none() { "may hold" } else { "holds" };
+    let message = format!(
+        "the topic keeps {there} and {holds} records, and Kafka deletes what is beyond {}, read or \
+         not, within minutes; --allow-shorter-retention does it all the same",
         property.value
     );
     Some(spec.error(&property.key, &property.place, message))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use super::plan::{Plan, plan, refused_by_broker};
+use super::plan::{Allowed, Plan, plan, refused_by_broker};
 use super::*;
 use crate::kafka::TopicChange;
 
@@ -21,12 +21,14 @@ fn state(partitions: i32, holds_data: Option<bool>, properties: &[(&str, &str)])
     TopicState { partitions, replicas: 1, holds_data, properties }
 }
 
+const ALL: Allowed = Allowed { cleanup_change: true, shorter_retention: true };
+
 fn good(keys: &str, state: State<'_>) -> Plan {
-    plan(&spec(keys), state, 3, false).expect(keys)
+    plan(&spec(keys), state, 3, Allowed::default()).expect(keys)
 }
 
 fn refused(keys: &str, state: State<'_>, brokers: usize) -> Vec<String> {
-    let errors = plan(&spec(keys), state, brokers, false).expect_err(keys);
+    let errors = plan(&spec(keys), state, brokers, Allowed::default()).expect_err(keys);
     let text = |error: &crate::config::ConfigError| {
         let text = error.to_string();
         text.split_once(".orders").map_or(text.clone(), |(_, rest)| rest.to_owned())
@@ -48,11 +50,11 @@ fn a_missing_topic_is_made() {
 fn only_what_differs_is_changed() {
     let there = [("retention.ms", "604800000"), ("cleanup.policy", "delete"), ("x", "1")];
     let there = state(3, Some(true), &there);
-    let keys = "partitions = 6\nretention = \"1d\"\ncleanup_policy = \"delete\"";
+    let keys = "partitions = 6\nretention = \"30d\"\ncleanup_policy = \"delete\"";
     let plan = good(keys, Some(&there));
-    let properties = vec![("retention.ms".to_owned(), "86400000".to_owned())];
+    let properties = vec![("retention.ms".to_owned(), "2592000000".to_owned())];
     assert_eq!(plan.changes, [TopicChange::Partitions(6), TopicChange::Properties(properties)]);
-    assert_eq!(plan.told(false), "partitions 3 -> 6; retention.ms 604800000 -> 86400000");
+    assert_eq!(plan.told(false), "partitions 3 -> 6; retention.ms 604800000 -> 2592000000");
     let plan = good("partitions = 3\nretention = \"7d\"", Some(&there));
     assert_eq!((plan.changes.len(), plan.told(true).as_str()), (0, "unchanged"));
 }
@@ -92,8 +94,32 @@ fn a_cleanup_policy_changes_where_nothing_is_lost_or_one_insists() {
     let of = |holds_data| state(1, holds_data, &[("cleanup.policy", "delete")]);
     assert_eq!(good(keys, Some(&of(Some(false)))).changes.len(), 1);
     assert!(refused(keys, Some(&of(None)), 3)[0].contains("may hold records"));
-    let insisted = plan(&spec(keys), Some(&of(Some(true))), 3, true).expect("allowed");
+    let insisted = plan(&spec(keys), Some(&of(Some(true))), 3, ALL).expect("allowed");
     assert_eq!(insisted.told(false), "cleanup.policy delete -> compact");
+}
+
+#[test]
+fn a_retention_is_shortened_where_nothing_is_lost_or_one_insists() {
+    let keys = "partitions = 1\nretention = \"1d\"";
+    let of = |holds_data, policy| {
+        state(1, holds_data, &[("cleanup.policy", policy), ("retention.ms", "604800000")])
+    };
+    assert_eq!(good(keys, Some(&of(Some(false), "delete"))).changes.len(), 1);
+    // Compaction alone knows no age.
+    assert_eq!(good(keys, Some(&of(Some(true), "compact"))).changes.len(), 1);
+    for policy in ["delete", "compact,delete"] {
+        let said = refused(keys, Some(&of(Some(true), policy)), 3);
+        assert!(said[0].contains("--allow-shorter-retention"), "{said:?}");
+    }
+    assert!(refused(keys, Some(&of(None, "delete")), 3)[0].contains("may hold records"));
+    let insisted = plan(&spec(keys), Some(&of(Some(true), "delete")), 3, ALL).expect("allowed");
+    assert_eq!(insisted.told(false), "retention.ms 604800000 -> 86400000");
+
+    let bytes = "partitions = 1\nproperties.\"retention.bytes\" = 1";
+    let there = state(1, Some(true), &[("retention.bytes", "-1")]);
+    assert!(refused(bytes, Some(&there), 3)[0].contains("keeps -1"));
+    let longer = "partitions = 1\nretention = \"forever\"";
+    assert_eq!(good(longer, Some(&of(Some(true), "delete"))).changes.len(), 1);
 }
 
 #[test]
@@ -101,7 +127,7 @@ fn a_broker_that_is_down_makes_no_topic_wrong() {
     let mut there = state(1, Some(true), &[]);
     there.replicas = 3;
     assert_eq!(
-        plan(&spec("partitions = 1\nreplication_factor = 3"), Some(&there), 2, false)
+        plan(&spec("partitions = 1\nreplication_factor = 3"), Some(&there), 2, Allowed::default())
             .expect("a plan")
             .changes,
         []

@@ -176,6 +176,8 @@ pub struct Position {
     pub partition: i32,
     /// The assignment.
     pub epoch: u64,
+    /// The next offset to read; not known before it is known where to begin.
+    pub position: Option<i64>,
     /// The committed offset, if known.
     pub committed: Option<i64>,
     /// Why it has stopped, if it has.

@@ -34,15 +34,24 @@ fn a_flush_lands_what_is_held_and_strangers_are_refused() {
     assert_eq!(case.objects(), [], "a stranger moves nothing");
 
     std::fs::write(folder.path().join("token"), "s3cret").expect("the token");
-    assert_eq!(sink.ask(&["flush", "--topic", "another", "--wait", "5s"]).0, Some(0));
+    let (code, _, errors) = sink.ask(&["flush", "--topic", "another", "--wait", "5s"]);
+    assert_eq!((code, errors.contains("of a topic \"another\"")), (Some(7), true), "{errors}");
+    for odd in ["a/b", "", "e2e-flush?x=1", "a b", ".."] {
+        let (code, _, errors) = sink.ask(&["flush", "--topic", odd]);
+        assert_eq!((code, errors.contains("no topic's name")), (Some(2), true), "{errors}");
+    }
     assert_eq!(case.objects(), [], "another topic's flush");
     let (code, text, errors) = sink.ask(&["flush", "--topic", &case.topic, "--wait"]);
     assert_eq!(code, Some(0), "{errors}");
-    assert!(text.starts_with("4 Kafka partitions have landed"), "{text}");
+    assert!(text.starts_with("landed: what 4 Kafka partitions held"), "{text}");
     // The command waited for the commits too.
     case.assert_exact(&expected);
     let (code, text, _) = sink.ask(&["flush", "--wait"]);
-    assert_eq!((code, text.starts_with("0 Kafka partitions")), (Some(0), true), "{text}");
+    assert_eq!(
+        (code, text.starts_with("landed: what 0 Kafka partitions")),
+        (Some(0), true),
+        "{text}"
+    );
 
     assert_eq!(sink.ask(&["healthcheck"]).0, Some(0));
     assert_eq!(sink.ask(&["healthcheck", "--ready"]).0, Some(0));
