@@ -13,6 +13,8 @@ setup_container() {
   fi
   as_root podman image exists $TEST_IMAGES/base || make_base_image
   as_root podman image exists $TEST_IMAGES/rust || make_rust_image
+  # The mark by which the tests know that this was asked for.
+  touch "${tools:?set by setup.sh}/container"
 }
 
 # As distroless makes base-nossl: packages unpacked, none of them set up; certificates; two users.

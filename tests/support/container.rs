@@ -32,7 +32,7 @@ fn can_be_built() -> bool {
     let there = |name| try_podman(&["image", "exists", &format!("{STAND_INS}/{name}")]).0 == 0;
     // SAFETY: geteuid cannot fail and touches no memory.
     let root = unsafe { libc::geteuid() } == 0;
-    tools::servers_are_here() && root && there("base") && there("rust")
+    tools::engine_is_wanted() && root && there("base") && there("rust")
 }
 
 /// Builds it by the real Dockerfile. Layers are kept: a quarter of an hour at first, then only what a

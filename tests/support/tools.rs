@@ -58,6 +58,12 @@ pub(crate) fn machine_is_here() -> bool {
     false
 }
 
+/// Whether `tests/setup.sh container` was asked for here: a build of the image takes a quarter of an
+/// hour, which nobody wants who only has the engine.
+pub(crate) fn engine_is_wanted() -> bool {
+    servers_are_here() && dir().join("container").exists()
+}
+
 /// Where Terraform finds its provider for AWS, if both are on this computer: the provider is in no
 /// package registry, so no test fails for want of it.
 pub(crate) fn terraform_plugins() -> Option<PathBuf> {
