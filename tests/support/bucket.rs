@@ -5,6 +5,7 @@ mod duckdb;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -143,13 +144,20 @@ impl Bucket {
 
     /// Stores an object, over one of the same key if there is one.
     pub(crate) fn put(&self, object: &Object) {
-        let request = self.client.put_object().bucket(&self.name).key(&object.key);
-        let request = request
-            .body(ByteStream::from(object.body.clone()))
-            .set_metadata(Some(object.metadata.clone().into_iter().collect()))
-            .set_content_type(object.content_type.clone())
-            .set_content_encoding(object.content_encoding.clone());
-        let stored = self.runtime.block_on(request.send());
+        let put = || {
+            let request = self.client.put_object().bucket(&self.name).key(&object.key);
+            let request = request
+                .body(ByteStream::from(object.body.clone()))
+                .set_metadata(Some(object.metadata.clone().into_iter().collect()))
+                .set_content_type(object.content_type.clone())
+                .set_content_encoding(object.content_encoding.clone());
+            self.runtime.block_on(request.send())
+        };
+        // MinIO calls a drive that does not answer at once a full one, which the client believes.
+        let stored = put().or_else(|_| {
+            std::thread::sleep(Duration::from_secs(5));
+            put()
+        });
         stored.unwrap_or_else(|error| panic!("put {}: {error:?}", object.key));
     }
 

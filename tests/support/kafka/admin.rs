@@ -55,12 +55,18 @@ impl Broker {
         deleted.unwrap_or_else(|error| panic!("delete topic {topic}: {error}"));
     }
 
-    /// Raises the number of Kafka partitions of a topic.
+    /// Raises the number of Kafka partitions of a topic; tries again while the broker has trouble of
+    /// its own.
     pub(crate) fn add_partitions(&self, topic: &str, total: i32) {
         let admin = self.admin();
         let new = NewPartitions::new(topic, total as usize);
-        let added = one(wait(admin.create_partitions([&new], &options())));
-        added.unwrap_or_else(|error| panic!("partitions of {topic}: {error}"));
+        eventually(&format!("partitions of {topic}"), || {
+            match one(wait(admin.create_partitions([&new], &options()))) {
+                // An earlier try was answered with an error, and done.
+                Err(_) if self.led(topic).is_ok_and(|led| led == total as usize) => Ok(()),
+                tried => tried,
+            }
+        });
         self.wait_for_leaders(topic, total);
     }
 
@@ -153,14 +159,18 @@ impl Broker {
     }
 
     fn wait_for_leaders(&self, topic: &str, partitions: i32) {
-        let client = self.group_client("harness");
         eventually(&format!("leaders of {topic}"), || {
-            let metadata =
-                client.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| e.to_string())?;
-            let found = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
-            let led = found.iter().filter(|partition| partition.leader() >= 0).count();
+            let led = self.led(topic)?;
             if led == partitions as usize { Ok(()) } else { Err(format!("{led} have one")) }
         });
+    }
+
+    /// How many Kafka partitions of a topic have a leader.
+    fn led(&self, topic: &str) -> Result<usize, String> {
+        let client = self.group_client("harness");
+        let metadata = client.fetch_metadata(Some(topic), TIMEOUT).map_err(|e| e.to_string())?;
+        let found = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
+        Ok(found.iter().filter(|partition| partition.leader() >= 0).count())
     }
 }
 
