@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::driver::LaneInput;
 use super::inbox::{LaneHandle, Latch, Mail};
 use super::news::News;
+use super::spread::Spread;
 use crate::kafka::GroupListener;
 use crate::record::{Epoch, TopicPartition};
 use crate::telemetry::{Condition, Metrics, RebalanceKind, Status};
@@ -48,20 +49,11 @@ impl Held {
     }
 }
 
-/// Which lane owns a Kafka partition: neighbours of a topic go to different lanes, so that the
-/// cores share a topic evenly.
-pub(super) fn lane_of(partition: &TopicPartition, lanes: usize) -> usize {
-    let topic = partition
-        .topic
-        .bytes()
-        .fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-    topic.wrapping_add(partition.partition.unsigned_abs() as usize) % lanes
-}
-
 /// The daemon's ear on the group thread.
 pub(super) struct Listener {
     /// Set before the group is joined, for the lanes come with the edge that wants a listener.
     lanes: Mutex<Vec<LaneHandle>>,
+    spread: Spread,
     pub(super) held: Held,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Arc<Status>,
@@ -71,11 +63,12 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn new(
         held: Held,
+        spread: Spread,
         metrics: Arc<Metrics>,
         status: Arc<Status>,
         news: UnboundedSender<News>,
     ) -> Self {
-        Self { lanes: Mutex::default(), held, metrics, status, news }
+        Self { lanes: Mutex::default(), spread, held, metrics, status, news }
     }
 
     pub(super) fn set_lanes(&self, lanes: Vec<LaneHandle>) {
@@ -93,7 +86,7 @@ impl Listener {
         let lanes = self.lanes();
         let mut parts: HashMap<usize, Vec<_>> = HashMap::new();
         for each in partitions {
-            parts.entry(lane_of(&each.0, lanes.len())).or_default().push(each.clone());
+            parts.entry(self.spread.lane_of(&each.0)).or_default().push(each.clone());
         }
         parts.into_iter().map(|(lane, part)| (lanes[lane].clone(), part)).collect()
     }
@@ -129,11 +122,20 @@ impl GroupListener for Listener {
                 tracing::error!("a lane does not let go of its Kafka partitions");
             }
         }
+        self.spread.forget(partitions.iter().map(|(partition, _)| partition));
         let mut holdings = self.held.lock();
         for (partition, _) in partitions {
             holdings.held.remove(partition);
             holdings.reached.retain(|(at, _)| at != partition);
             holdings.stopped.retain(|(at, _)| at != partition);
+        }
+    }
+
+    fn moved(&self, partition: &TopicPartition, epoch: Epoch, lane: usize) {
+        tracing::info!(kafka_partition = %partition, lane, "moved to another lane, which has room");
+        self.spread.moved(partition, lane);
+        if let Some(handle) = self.lanes().get(lane) {
+            handle.send(LaneInput::Assigned(vec![(partition.clone(), epoch)]));
         }
     }
 
@@ -174,17 +176,5 @@ impl std::fmt::Display for Names<'_> {
             write!(f, "{}{partition}", if index == 0 { "" } else { " " })?;
         }
         if self.0.len() > 8 { write!(f, " and {} more", self.0.len() - 8) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kafka_partitions_of_a_topic_are_shared_evenly() {
-        let mut lanes = [0; 4];
-        (0..8).for_each(|n| lanes[lane_of(&TopicPartition::new("orders", n), 4)] += 1);
-        assert_eq!(lanes, [2; 4]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::driver::LaneInput;
-use crate::kafka::LaneWaker;
+use crate::kafka::{LaneMove, LaneWaker};
 use crate::record::{Epoch, TopicPartition, Unlanded};
 
 /// What comes into a lane's inbox.
@@ -24,6 +24,8 @@ pub(super) enum Mail {
         topic: Option<Arc<str>>,
         unlanded: oneshot::Sender<Vec<Unlanded>>,
     },
+    /// Let go of this one, and give it to another lane.
+    Give(LaneMove),
     /// End the thread.
     End,
 }

@@ -15,8 +15,9 @@ use super::inbox::{LaneHandle, Latch, Mail};
 use super::memory::Pool;
 use super::observe::Observer;
 use super::resolver::{Question, Resolver};
+use super::spread::Spread;
 use super::uploads::Uploads;
-use crate::kafka::{CommitOutcome, FetchEvent, KafkaEdge, LaneConsumer};
+use crate::kafka::{CommitOutcome, FetchEvent, KafkaEdge, LaneConsumer, LaneMove};
 use crate::pipeline::{Event, Moment, Ticket};
 use crate::record::{
     CommitRequest, Epoch, Layout, ObjectAddress, Offset, PutRequest, TopicPartition,
@@ -25,8 +26,10 @@ use crate::telemetry::Beat;
 
 /// The longest that a lane waits without looking around.
 const IDLE: Duration = Duration::from_millis(100);
-/// How often the lane's picture is published.
+/// How often the lane's picture is published, and later by so much for each Kafka partition in it:
+/// a thousand of them must cost next to nothing.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+const PUBLISH_EACH: Duration = Duration::from_millis(1);
 
 /// What a lane is made of.
 pub(super) struct Lane {
@@ -56,7 +59,8 @@ impl Lane {
             if self.driver.read() >= self.pool.step() {
                 self.tell_pool();
             }
-            if published.elapsed() >= PUBLISH_EVERY {
+            let many = u32::try_from(self.driver.sink.len()).unwrap_or(u32::MAX);
+            if published.elapsed() >= PUBLISH_EVERY + PUBLISH_EACH * many {
                 published = Instant::now();
                 self.publish();
             }
@@ -86,6 +90,7 @@ impl Lane {
                 // Who asked may have gone.
                 let _ = unlanded.send(self.driver.sink.unlanded(topic.as_deref()));
             }
+            Mail::Give(asked) => self.give(asked),
             Mail::End => {
                 self.publish();
                 return true;
@@ -94,10 +99,20 @@ impl Lane {
         false
     }
 
+    /// Lets go of a Kafka partition that another lane is to have, as in a revoke.
+    fn give(&mut self, asked: LaneMove) {
+        let key = (asked.partition.clone(), asked.epoch);
+        if self.driver.sink.owns(&key.0, key.1) {
+            self.driver.outside.giving.insert(key.clone(), asked);
+            self.driver.take(LaneInput::Revoking(vec![key], false));
+        }
+    }
+
     fn publish(&mut self) {
         self.tell_pool();
         let Driver { sink, outside, .. } = &mut self.driver;
-        outside.observer.publish(sink, &outside.clock);
+        let load = outside.observer.publish(sink, &outside.clock);
+        outside.spread.tell(self.index, load);
     }
 
     fn tell_pool(&mut self) {
@@ -118,6 +133,9 @@ pub(super) struct Outside {
     pub(super) clock: Clock,
     /// Who waits for an assignment to hold nothing more.
     pub(super) leaving: HashMap<(TopicPartition, Epoch), Arc<Latch>>,
+    /// What goes to another lane once nothing is held of it.
+    pub(super) giving: HashMap<(TopicPartition, Epoch), LaneMove>,
+    pub(super) spread: Spread,
 }
 
 impl Surroundings for Outside {
@@ -176,8 +194,12 @@ impl Surroundings for Outside {
     }
 
     fn let_go(&mut self, partition: &TopicPartition, epoch: Epoch) {
-        if let Some(gone) = self.leaving.remove(&(partition.clone(), epoch)) {
-            gone.count_down();
+        let key = (partition.clone(), epoch);
+        let given = self.giving.remove(&key);
+        match self.leaving.remove(&key) {
+            // What is revoked goes nowhere else.
+            Some(gone) => gone.count_down(),
+            None => drop(given.map(|asked| self.edge.move_to_lane(asked))),
         }
     }
 

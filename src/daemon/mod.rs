@@ -29,6 +29,7 @@ mod run;
 mod seen;
 mod shutdown;
 mod signals;
+mod spread;
 mod start;
 mod tries;
 mod uploads;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::clock::{Clock, wall_now};
+use super::clock::{Clock, cpu_of_this_thread, wall_now};
 use super::group::Held;
 use super::news::News;
 use super::seen::Seen;
+use super::spread::LaneLoad;
 use super::tries::with_retry;
 use super::watch::LogEnds;
 use crate::pipeline::{Event, Fault, InvalidReason, LOST_REASONS, PartitionSnapshot, Sink};
@@ -190,10 +191,14 @@ impl Observer {
         }
     }
 
-    /// Replaces what is known of this lane.
-    pub(super) fn publish(&mut self, sink: &mut Sink, clock: &Clock) {
+    /// Replaces what is known of this lane; what it has done.
+    pub(super) fn publish(&mut self, sink: &mut Sink, clock: &Clock) -> LaneLoad {
         self.count(sink);
         let snapshots = sink.snapshots();
+        let reads = snapshots.iter().filter(|each| each.state == "running");
+        let position =
+            |each: &PartitionSnapshot| Some((each.partition.clone(), each.epoch, each.position?));
+        let positions = reads.filter_map(position).collect();
         let open = snapshots.iter().filter(|each| each.oldest_read.is_some()).count();
         self.shares.open_batches.set(open as u64);
         self.shares.batch_bytes.set(snapshots.iter().map(|each| each.open_bytes).sum());
@@ -206,6 +211,7 @@ impl Observer {
         }
         let statuses = snapshots.into_iter().map(|each| self.status_of(each, clock)).collect();
         self.status.update(self.lane, statuses);
+        LaneLoad { cpu: cpu_of_this_thread(), positions }
     }
 
     fn count(&mut self, sink: &mut Sink) {

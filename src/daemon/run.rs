@@ -18,6 +18,7 @@ use super::news::News;
 use super::reload::{Reloader, Source};
 use super::shutdown::shut_down;
 use super::signals::{Asked, Signals};
+use super::spread::Spread;
 use super::start::{self, Lanes};
 use super::world::{RunOptions, World};
 use crate::config::Settings;
@@ -96,14 +97,16 @@ fn run_in(
         return Ok(Outcome::Done);
     }
     let (news, mut heard) = unbounded_channel();
+    let spread = Spread::new(world.settings.kafka.lanes);
     let listener = Arc::new(Listener::new(
         world.held.clone(),
+        spread.clone(),
         Arc::clone(&world.metrics),
         Arc::clone(&world.status),
         news.clone(),
     ));
     let budget = budget(&world.settings);
-    let (edge, consumers) = connect(world, &listener, budget)?;
+    let (edge, consumers) = connect(world, &listener, &spread, budget)?;
     let Some(goals) = start::goals(world, &edge, options, signals)? else {
         return Ok(Outcome::Done);
     };
@@ -112,7 +115,8 @@ fn run_in(
         tracing::warn!("no topic matches kafka.topics, so the end is reached already");
         return Ok(Outcome::Done);
     }
-    let lanes = Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget };
+    let lanes =
+        Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget, spread };
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());
     flusher.set_lanes(&handles);
@@ -147,16 +151,17 @@ fn budget(settings: &Settings) -> Budget {
 fn connect(
     world: &World,
     listener: &Arc<Listener>,
+    spread: &Spread,
     budget: Budget,
 ) -> Result<(KafkaEdge, Vec<crate::kafka::LaneConsumer>), DaemonError> {
     let settings = &world.settings.kafka;
-    let lanes = settings.lanes.max(1);
+    let (lanes, spread) = (settings.lanes.max(1), spread.clone());
     let connected = KafkaEdge::connect(EdgeOptions {
         settings,
         isolation: world.settings.topics.default.layout.isolation_level,
         memory: FetchMemory { bytes: budget.fetch },
         lanes,
-        assign_lane: Arc::new(move |partition| super::group::lane_of(partition, lanes)),
+        assign_lane: Arc::new(move |partition| spread.lane_of(partition)),
         listener: listener.clone(),
         hard_stop: exit_now(),
     });

@@ -18,6 +18,7 @@ use super::news::News;
 use super::observe::Observer;
 use super::resolver::Resolver;
 use super::signals::Signals;
+use super::spread::{Balance, Spread};
 use super::tries::Tries;
 use super::uploads::Uploads;
 use super::watch::{ClusterWatch, LogEnds, watch_memory};
@@ -167,6 +168,7 @@ pub(super) struct Lanes<'a> {
     pub(super) goals: &'a Arc<Goals>,
     pub(super) news: UnboundedSender<News>,
     pub(super) budget: Budget,
+    pub(super) spread: Spread,
 }
 
 impl Lanes<'_> {
@@ -204,6 +206,8 @@ impl Lanes<'_> {
                 observer: self.observer(world, index, &ends),
                 clock,
                 leaving: HashMap::new(),
+                giving: HashMap::new(),
+                spread: self.spread.clone(),
             };
             let sink = Sink::new(self.sink_settings(world, &format!("{session}.{index}")));
             let policies = Arc::new(world.settings.topics.clone());
@@ -245,6 +249,7 @@ impl Lanes<'_> {
             held: world.held.clone(),
             lanes: handles.to_vec(),
             ends,
+            balance: Balance::new(self.spread.clone()),
             stop: Arc::clone(&world.stop),
         }
         .start()

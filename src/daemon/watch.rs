@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::driver::LaneInput;
 use super::group::Held;
-use super::inbox::LaneHandle;
+use super::inbox::{LaneHandle, Mail};
 use super::memory::Watcher;
+use super::spread::Balance;
 use crate::kafka::KafkaEdge;
 use crate::record::{Offset, TopicPartition};
 use crate::telemetry::memory::resident_bytes;
 
 const MEMORY_EVERY: Duration = Duration::from_millis(50);
+const BALANCE_EVERY: Duration = Duration::from_secs(5);
 const ENDS_EVERY: Duration = Duration::from_secs(5);
 const TOPIC_IDS_EVERY: Duration = Duration::from_secs(15);
 
@@ -38,6 +40,7 @@ pub(super) struct ClusterWatch {
     pub(super) held: Held,
     pub(super) lanes: Vec<LaneHandle>,
     pub(super) ends: LogEnds,
+    pub(super) balance: Balance,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -46,10 +49,15 @@ impl ClusterWatch {
         std::thread::Builder::new().name("watch".to_owned()).spawn(move || self.run()).map(drop)
     }
 
-    fn run(self) {
+    fn run(mut self) {
         let (mut ends_at, mut ids_at) = (Instant::now(), Instant::now());
+        let mut balance_at = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             std::thread::sleep(Duration::from_millis(200));
+            if balance_at.elapsed() >= BALANCE_EVERY {
+                self.look_at_lanes(balance_at.elapsed());
+                balance_at = Instant::now();
+            }
             if ends_at.elapsed() >= ENDS_EVERY {
                 self.look_at_ends();
                 ends_at = Instant::now();
@@ -58,6 +66,14 @@ impl ClusterWatch {
                 self.look_at_topic_ids();
                 ids_at = Instant::now();
             }
+        }
+    }
+
+    fn look_at_lanes(&mut self, since: Duration) {
+        if let Some(asked) = self.balance.look(since)
+            && let Some(lane) = self.lanes.get(asked.from)
+        {
+            lane.post(Mail::Give(asked));
         }
     }
 

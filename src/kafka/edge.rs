@@ -16,6 +16,7 @@ use super::generation::Generations;
 use super::group::{Group, HardStop};
 use super::lane::LaneConsumer;
 use super::list::PartitionList;
+use super::moves::{LaneMove, Moves};
 use super::native::{self, Client, Queue};
 use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, CommitOutcome};
@@ -75,6 +76,7 @@ struct Inner {
     ended: Mutex<Option<Receiver<()>>>,
     leaving: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
+    moves: Arc<Moves>,
 }
 
 impl KafkaEdge {
@@ -114,6 +116,7 @@ impl KafkaEdge {
             ended: Mutex::default(),
             leaving,
             stopping,
+            moves: Arc::default(),
         };
         *lock(&inner.group) =
             Some(inner.group_thread(options, lanes, generations, fence_deadline)?);
@@ -140,6 +143,12 @@ impl KafkaEdge {
         // SAFETY: client and list outlive the call.
         let code = unsafe { c::rd_kafka_subscribe(self.0.client.ptr(), list.ptr()) };
         native::check_code(code).map_err(KafkaError::Subscribe)
+    }
+
+    /// Gives a Kafka partition that its lane has let go of to another one, if it is still ours
+    /// under this epoch; the listener hears of it.
+    pub fn move_to_lane(&self, asked: LaneMove) {
+        self.0.moves.ask(asked);
     }
 
     /// Leaves the group: everything is revoked through the listener, then the coordinator is
@@ -243,6 +252,7 @@ impl Inner {
             assign_lane: options.assign_lane,
             listener: options.listener,
             held: HashMap::new(),
+            moves: Arc::clone(&self.moves),
             report: Default::default(),
             leaving: Arc::clone(&self.leaving),
             stopping: Arc::clone(&self.stopping),

@@ -17,6 +17,7 @@ use super::fence::Fence;
 use super::gate::LaneShared;
 use super::generation::Generations;
 use super::list::PartitionList;
+use super::moves::Moves;
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
 use super::{AssignLane, GroupListener};
@@ -42,6 +43,7 @@ pub(super) struct Group {
     pub(super) assign_lane: AssignLane,
     pub(super) listener: Arc<dyn GroupListener>,
     pub(super) held: HashMap<TopicPartition, (Epoch, usize)>,
+    pub(super) moves: Arc<Moves>,
     pub(super) report: Report,
     pub(super) leaving: Arc<AtomicBool>,
     pub(super) stopping: Arc<AtomicBool>,
@@ -63,6 +65,9 @@ impl Group {
             }
             if !closing && self.reassign_broken().is_break() {
                 return;
+            }
+            if !closing {
+                self.make_moves();
             }
             self.report.tick(&self.client, &*self.listener);
             if closing && self.closed() {
@@ -251,7 +256,7 @@ impl Group {
         Ok(())
     }
 
-    fn forward(&self, partitions: &[TopicPartition]) {
+    pub(super) fn forward(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
             let lane = match self.held.get(partition) {
                 Some((_, lane)) => *lane,
@@ -266,7 +271,7 @@ impl Group {
         }
     }
 
-    fn pause(&self, partitions: &[TopicPartition]) {
+    pub(super) fn pause(&self, partitions: &[TopicPartition]) {
         let list = PartitionList::at(partitions, PARKED);
         // SAFETY: client and list outlive the call.
         unsafe { c::rd_kafka_pause_partitions(self.client.ptr(), list.ptr()) };

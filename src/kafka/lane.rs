@@ -6,15 +6,20 @@
 //! application would push past a revoke that it has not yet been told of; and a seek sets the
 //! client's position, so that what was in flight before it never counts.
 //!
-//! Read one message at a time, although `rd_kafka_consume_batch_queue` is faster: librdkafka
-//! pauses every fetcher at each rebalance and lets it go on at the *application's position*, and
-//! the batch call (2.12.1, `rd_kafka_q_serve_rkmessages`) sets that to `offset + 1` for
-//! end-of-partition events too, whose offset is the **next** one. A rebalance at the end of the
-//! log then skips a record without a sign, or asks for an offset that is not there yet. The call
-//! used here moves the position for records and control records only, after it has dropped what
-//! is outdated; all that a pause can do beside it is bring a record twice.
+//! Read in runs: the first message by itself, then up to [`RUN`] through `rd_kafka_consume_callback`,
+//! which takes the queue's lock once and not once a message. `rd_kafka_consume_batch_queue` would do
+//! so too, but cannot be used: librdkafka pauses every fetcher at each rebalance and lets it go on at
+//! the *application's position*, and the batch call (2.12.1, `rd_kafka_q_serve_rkmessages`) sets that
+//! to `offset + 1` for end-of-partition events too, whose offset is the **next** one. A rebalance at
+//! the end of the log then skips a record without a sign, or asks for an offset that is not there
+//! yet. The calls used here move the position for records and control records only, after they have
+//! dropped what is outdated; all that a pause can do beside them is bring a record twice.
+//!
+//! While a run goes on the fetchers do not see it in the queue, and may ask for as much again. So
+//! large messages are read one a call.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +27,7 @@ use rdkafka::bindings as c;
 
 use super::gate::{LaneShared, LaneWaker};
 use super::list::PartitionList;
-use super::message::{Kind, Message};
+use super::message::{Kind, Message, Taken};
 use super::native::{self, Client, millis};
 use super::slot::{FetchEvent, Slot, SlotState};
 use crate::record::{Epoch, Offset, TopicPartition};
@@ -32,6 +37,10 @@ const BATCH: usize = 512;
 /// Or how many bytes: between two polls the lane tells what it holds, and stops if that is too
 /// much. A few large records are too much at once.
 const BATCH_BYTES: usize = 1 << 20;
+/// How many messages one call may bring.
+pub(super) const RUN: usize = 64;
+/// From this size on a message is read by itself.
+const LARGE: usize = 16 << 10;
 /// How long a seek may take; it is a round trip to a thread of our own process.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How soon a start that was too early (a commit in flight delays assignments) is tried again.
@@ -49,12 +58,23 @@ pub struct LaneConsumer {
     slots: Vec<Slot>,
     /// From librdkafka's topic handle and partition to a slot; cleared whenever slots change.
     cache: HashMap<(usize, i32), Option<usize>>,
+    /// What was looked up last.
+    latest: Option<((usize, i32), Option<usize>)>,
     retry_at: Option<Instant>,
+}
+
+/// What one poll has brought so far.
+#[derive(Default)]
+struct Polled {
+    messages: usize,
+    bytes: usize,
+    delivered: usize,
 }
 
 impl LaneConsumer {
     pub(super) fn new(client: Arc<Client>, shared: Arc<LaneShared>) -> Self {
-        Self { client, shared, slots: Vec::new(), cache: HashMap::new(), retry_at: None }
+        let (slots, cache) = (Vec::new(), HashMap::new());
+        Self { client, shared, slots, cache, latest: None, retry_at: None }
     }
 
     /// Wakes this lane from other threads.
@@ -84,7 +104,7 @@ impl LaneConsumer {
         drop(gate);
         self.slots.retain(|old| slots.iter().all(|new| old.partition != new.partition));
         self.slots.append(&mut slots);
-        self.cache.clear();
+        self.forget_slots();
         self.start_waiting();
         results
     }
@@ -93,7 +113,7 @@ impl LaneConsumer {
     pub fn stop(&mut self, partitions: &[TopicPartition]) {
         self.pause_fetching(partitions);
         self.slots.retain(|slot| !partitions.contains(&slot.partition));
-        self.cache.clear();
+        self.forget_slots();
     }
 
     /// Holds these back; the next offset is remembered. Nothing of them is delivered until
@@ -125,21 +145,42 @@ impl LaneConsumer {
             self.start_waiting();
         }
         let timeout = if self.retry_at.is_some() { timeout.min(START_RETRY) } else { timeout };
-        let (mut delivered, mut bytes) = (0, 0);
-        for number in 0..BATCH {
-            let wait = if number == 0 { timeout } else { Duration::ZERO };
-            let Some(message) = Message::take(&self.shared.queue, wait) else { break };
-            delivered += usize::from(self.dispatch(&message, on_event));
-            bytes += message.len();
-            if bytes >= BATCH_BYTES {
+        let mut polled = Polled::default();
+        let mut wait = timeout;
+        while let Some(message) = Taken::next(&self.shared.queue, std::mem::take(&mut wait)) {
+            let mut next = self.dispatch(&message, &mut polled, on_event);
+            if next.is_continue() && message.len() < LARGE {
+                let client = Arc::clone(&self.client);
+                message.lend_more(&client, &mut |more| {
+                    next = self.dispatch(more, &mut polled, on_event);
+                    if more.len() < LARGE { next } else { ControlFlow::Break(()) }
+                });
+            }
+            if next.is_break() {
                 break;
             }
         }
-        delivered
+        polled.delivered
+    }
+
+    /// Hands a message on, and says whether the poll has brought enough.
+    fn dispatch(
+        &mut self,
+        message: &Message,
+        polled: &mut Polled,
+        on_event: &mut dyn FnMut(FetchEvent<'_>),
+    ) -> ControlFlow<()> {
+        polled.delivered += usize::from(self.deliver(message, on_event));
+        polled.messages += 1;
+        polled.bytes += message.len();
+        if polled.messages >= BATCH || polled.bytes >= BATCH_BYTES {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// Whether the message was handed on.
-    fn dispatch(&mut self, message: &Message, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
+    fn deliver(&mut self, message: &Message, on_event: &mut dyn FnMut(FetchEvent<'_>)) -> bool {
         let Some(index) = self.slot_of(message) else { return false };
         let kind = message.kind();
         if let Kind::Fault(fault) = &kind
@@ -153,14 +194,29 @@ impl LaneConsumer {
 
     /// The slot of a message; none for one of a Kafka partition that is not started (any more).
     fn slot_of(&mut self, message: &Message) -> Option<usize> {
+        let key = message.key();
+        // Messages of one Kafka partition come together.
+        if let Some((latest, slot)) = self.latest
+            && latest == key
+        {
+            return slot;
+        }
         let slots = &self.slots;
-        *self.cache.entry(message.key()).or_insert_with(|| {
+        let slot = *self.cache.entry(key).or_insert_with(|| {
             let topic = message.topic()?;
             let is_it = |slot: &Slot| {
                 slot.partition.partition == message.partition() && *slot.partition.topic == *topic
             };
             slots.iter().position(is_it)
-        })
+        });
+        self.latest = Some((key, slot));
+        slot
+    }
+
+    /// Slots have changed.
+    fn forget_slots(&mut self) {
+        self.cache.clear();
+        self.latest = None;
     }
 
     /// What was assigned anew behind the lane's back is sought again.

@@ -1,28 +1,76 @@
 //! Messages of librdkafka as records or faults, without a copy.
 
+use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::{ControlFlow, Deref};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::native::{self, Queue, millis};
+use super::native::{self, Client, Queue, millis};
 use crate::record::{HeaderSource, Offset, Record, TimestampMs};
 
 /// Kafka's word for "no timestamp".
 const NO_TIMESTAMP: i64 = -1;
 
-/// One message; freed when it goes.
+/// One message, lent.
 pub(super) struct Message(NonNull<c::rd_kafka_message_t>);
 
-impl Message {
+/// One message that is ours; freed when it goes.
+pub(super) struct Taken(Message);
+
+impl Taken {
     /// Takes the next message of a queue, waiting for it. From now on librdkafka takes it for
     /// read, so it must be delivered, or be known to have been.
-    pub(super) fn take(queue: &Queue, timeout: Duration) -> Option<Self> {
+    pub(super) fn next(queue: &Queue, timeout: Duration) -> Option<Self> {
         // SAFETY: the queue is alive; the message is ours from now on.
         let message = unsafe { c::rd_kafka_consume_queue(queue.ptr(), millis(timeout)) };
-        NonNull::new(message).map(Self)
+        NonNull::new(message).map(|message| Self(Message(message)))
+    }
+}
+
+impl Deref for Taken {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        &self.0
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // SAFETY: ours, once.
+        unsafe { c::rd_kafka_message_destroy(self.0.0.as_ptr()) };
+    }
+}
+
+/// What librdkafka's callback is given.
+struct Relay<'a> {
+    client: &'a Client,
+    each: &'a mut dyn FnMut(&Message) -> ControlFlow<()>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Message {
+    /// Lends what waits in the queue that this message's Kafka partition is forwarded to, up to
+    /// `consume.callback.max.messages`, until `each` breaks. What is left stays in the queue.
+    pub(super) fn lend_more(
+        &self,
+        client: &Client,
+        each: &mut dyn FnMut(&Message) -> ControlFlow<()>,
+    ) {
+        let mut relay = Relay { client, each, panic: None };
+        // SAFETY: the message keeps its topic alive; the relay outlives the call, which alone uses it.
+        unsafe {
+            let (topic, partition) = (self.raw().rkt, self.raw().partition);
+            c::rd_kafka_consume_callback(topic, partition, 0, Some(lend), (&raw mut relay).cast());
+        }
+        if let Some(panic) = relay.panic {
+            resume_unwind(panic);
+        }
     }
 
     /// The bytes of its key and value.
@@ -31,15 +79,22 @@ impl Message {
     }
 
     fn raw(&self) -> &c::rd_kafka_message_t {
-        // SAFETY: alive until the drop.
+        // SAFETY: alive as long as it is lent, or until the drop.
         unsafe { self.0.as_ref() }
     }
 }
 
-impl Drop for Message {
-    fn drop(&mut self) {
-        // SAFETY: ours, once.
-        unsafe { c::rd_kafka_message_destroy(self.0.as_ptr()) };
+/// What librdkafka calls with each message, which stays its own.
+unsafe extern "C" fn lend(message: *mut c::rd_kafka_message_t, relay: *mut c_void) {
+    // SAFETY: it is the relay of the call that this one is made in.
+    let relay = unsafe { &mut *relay.cast::<Relay<'_>>() };
+    let Some(message) = NonNull::new(message) else { return };
+    // No panic goes through librdkafka.
+    let next = catch_unwind(AssertUnwindSafe(|| (relay.each)(&Message(message))));
+    if !matches!(next, Ok(ControlFlow::Continue(()))) {
+        relay.panic = next.err();
+        // SAFETY: the client is alive; on this thread, it ends the call that this one is made in.
+        unsafe { c::rd_kafka_yield(relay.client.ptr()) };
     }
 }
 

@@ -30,6 +30,7 @@ mod group;
 mod lane;
 mod list;
 mod message;
+mod moves;
 mod msk;
 mod native;
 mod onlooker;
@@ -51,6 +52,7 @@ pub use facts::{Answers, LogBounds, all};
 pub use gate::LaneWaker;
 pub use group::HardStop;
 pub use lane::{LaneConsumer, StaleEpoch};
+pub use moves::LaneMove;
 pub use onlooker::{Onlooker, knows_group_protocol, reach};
 pub use properties::{Refusal, refused as refused_properties};
 pub use range::{RangeReader, RangeReaders};
@@ -73,6 +75,9 @@ pub trait GroupListener: Send + Sync + 'static {
     /// listener's business. Commits are still answered meanwhile. With `lost` they are no longer
     /// ours already, and no commit has a use.
     fn revoking(&self, partitions: &[(TopicPartition, Epoch)], lost: bool);
+
+    /// This one belongs to another lane from now on, under the epoch that it had.
+    fn moved(&self, partition: &TopicPartition, epoch: Epoch, lane: usize);
 
     /// The group took this member in, be it with an empty assignment; comes again with each one.
     fn group_answered(&self);

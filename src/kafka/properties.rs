@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::bindings as c;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::lane::RUN;
 use super::{FetchMemory, KafkaError, native};
 use crate::config::{Assignor, GroupProtocol, KafkaSettings};
 use crate::record::{INTERNAL_TOPICS, IsolationLevel};
@@ -40,6 +41,7 @@ pub(super) fn consumer(
         config.set(key, value.expose_secret());
     }
     without_internal_topics(&mut config, settings);
+    config.set("consume.callback.max.messages", RUN.to_string());
     config
 }
 

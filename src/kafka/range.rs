@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fetch::Fetch;
-use super::message::{Kind, Message};
+use super::message::{Kind, Taken};
 use super::native::Client;
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
@@ -35,12 +35,12 @@ struct Open {
     /// The next offset that may come.
     next: Offset,
     /// A record that came for a later range.
-    ahead: Option<Message>,
+    ahead: Option<Taken>,
 }
 
 /// How a message moves the reading.
 enum Step {
-    Record(Message),
+    Record(Taken),
     /// Everything below this has come.
     Reached(Offset),
 }
@@ -132,7 +132,7 @@ impl Open {
         let deadline = Instant::now() + PATIENCE;
         let mut heard = "nothing came".to_owned();
         while Instant::now() < deadline {
-            let Some(message) = Message::take(&self.fetch.queue, POLL) else { continue };
+            let Some(message) = Taken::next(&self.fetch.queue, POLL) else { continue };
             if message.partition() != self.at.partition {
                 continue;
             }

@@ -191,6 +191,7 @@ mod tests {
     impl GroupListener for Ear {
         fn assigned(&self, _: &[(TopicPartition, Epoch)]) {}
         fn revoking(&self, _: &[(TopicPartition, Epoch)], _: bool) {}
+        fn moved(&self, _: &TopicPartition, _: Epoch, _: usize) {}
         fn group_answered(&self) {}
         fn fatal(&self, _: String) {}
         fn group_error(&self, _: &str) {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::facts::{self, LogBounds};
 use super::fetch::Fetch;
-use super::message::{Kind, Message};
+use super::message::{Kind, Message, Taken};
 use super::native::Client;
 use super::{KafkaError, properties};
 use crate::config::KafkaSettings;
@@ -54,7 +54,7 @@ pub fn sample_records(
     reading.open.extend(shares.iter().map(|share| (share.partition, share.end)));
     let deadline = Instant::now() + PATIENCE;
     while !reading.is_over(at_most) && Instant::now() < deadline {
-        if let Some(message) = Message::take(&fetch.queue, POLL) {
+        if let Some(message) = Taken::next(&fetch.queue, POLL) {
             reading.take(&message);
         }
     }

@@ -37,6 +37,7 @@ pub(super) struct OpenBatch {
     layout: Arc<Layout>,
     level: Option<i32>,
     objects: BTreeMap<Target, OpenObject>,
+    hive_partitions: usize,
     first: Option<(FirstRecord, Target)>,
     records: u64,
     largest_object: u64,
@@ -102,6 +103,7 @@ impl OpenBatch {
             layout,
             level,
             objects: BTreeMap::new(),
+            hive_partitions: 0,
             first: None,
             records: 0,
             largest_object: 0,
@@ -117,9 +119,9 @@ impl OpenBatch {
 
     /// Whether a record for `target` would open one more Hive partition than `most`.
     pub(super) fn would_exceed(&self, target: &Target, most: usize) -> bool {
-        let is_new = !self.objects.contains_key(target);
-        let open = self.objects.keys().filter(|open| matches!(open, Target::Hive(_))).count();
-        matches!(target, Target::Hive(_)) && is_new && open >= most
+        self.hive_partitions >= most
+            && matches!(target, Target::Hive(_))
+            && !self.objects.contains_key(target)
     }
 
     /// Adds a landing record's line, which comes in two pieces.
@@ -135,11 +137,15 @@ impl OpenBatch {
             self.first = Some((first_record(record), target.clone()));
         }
         let (compression, level) = (self.layout.compression, self.level);
-        let object = self.objects.entry(target).or_insert_with(|| OpenObject {
-            encoder: Encoder::new(compression, level),
-            records: 0,
-            uncompressed: 0,
-            times: None,
+        let is_hive = matches!(target, Target::Hive(_));
+        let object = self.objects.entry(target).or_insert_with(|| {
+            self.hive_partitions += usize::from(is_hive);
+            OpenObject {
+                encoder: Encoder::new(compression, level),
+                records: 0,
+                uncompressed: 0,
+                times: None,
+            }
         });
         for piece in line {
             object.encoder.write(piece);
@@ -162,8 +168,7 @@ impl OpenBatch {
 
     /// The figures that rotation looks at.
     pub(super) fn fill(&self) -> Fill {
-        let stored = self.objects.values().map(|object| object.encoder.stored());
-        Fill { records: self.records, largest_object: stored.max().unwrap_or(0), times: self.times }
+        Fill { records: self.records, largest_object: self.largest_object, times: self.times }
     }
 
     /// The timestamp of the first landing record.

@@ -13,8 +13,12 @@ use super::segments::Segments;
 /// The largest of its levels.
 pub(super) const LEVELS: u32 = 3;
 /// What a stream and its tables take: see [`level_buffer`].
-pub(super) const STATE_BYTES: u64 = (size_of::<c::isal_zstream>() + LARGEST_LEVEL_BUFFER) as u64;
+pub(super) const STATE_BYTES: u64 =
+    (size_of::<c::isal_zstream>() + LARGEST_LEVEL_BUFFER + GATHERED) as u64;
 const LARGEST_LEVEL_BUFFER: usize = c::ISAL_DEF_LVL3_DEFAULT as usize;
+
+/// Lines are gathered up to this much: a call costs as much as a short line.
+const GATHERED: usize = 16 << 10;
 
 /// Compresses into one gzip member.
 pub(super) struct Igzip {
@@ -22,6 +26,7 @@ pub(super) struct Igzip {
     stream: Box<c::isal_zstream>,
     /// What the stream points to.
     _level_buffer: Vec<u8>,
+    gathered: Vec<u8>,
     sink: Segments,
 }
 
@@ -45,11 +50,32 @@ impl Igzip {
         stream.level_buf = level_buffer.as_mut_ptr();
         stream.level_buf_size = level_buffer.len() as u32;
         stream.gzip_flag = c::IGZIP_GZIP as u16;
-        Self { stream, _level_buffer: level_buffer, sink }
+        let gathered = Vec::with_capacity(GATHERED);
+        Self { stream, _level_buffer: level_buffer, gathered, sink }
     }
 
     /// Adds bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) {
+        if self.gathered.len() + bytes.len() <= GATHERED {
+            self.gathered.extend_from_slice(bytes);
+            return;
+        }
+        self.compress_gathered();
+        if bytes.len() < GATHERED {
+            self.gathered.extend_from_slice(bytes);
+        } else {
+            self.compress(bytes);
+        }
+    }
+
+    fn compress_gathered(&mut self) {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        self.compress(&gathered);
+        gathered.clear();
+        self.gathered = gathered;
+    }
+
+    fn compress(&mut self, bytes: &[u8]) {
         // Its counters have 32 bits.
         for bytes in bytes.chunks(1 << 30) {
             self.stream.next_in = bytes.as_ptr().cast_mut();
@@ -63,6 +89,7 @@ impl Igzip {
 
     /// Ends the member.
     pub(super) fn finish(mut self) -> Segments {
+        self.compress_gathered();
         self.stream.end_of_stream = 1;
         while self.stream.internal_state.state != c::isal_zstate_state_ZSTATE_END {
             self.step();

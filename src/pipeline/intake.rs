@@ -22,7 +22,7 @@ use crate::record::{
     Defect, Envelope, InvalidPolicy, Layout, Offset, OffsetRange, Record, TombstonePolicy,
 };
 
-/// Larger values go from the message to the encoder without a copy.
+/// What the scratch buffer keeps; a large dead letter is not kept.
 const LARGEST_SCRATCH: usize = 64 << 10;
 
 /// What a record becomes.
@@ -62,16 +62,17 @@ impl Partition {
     }
 
     fn take(&mut self, cx: &mut Context<'_>, record: &Record<'_>) {
-        let layout = self.layout_in_force();
-        match fate(&layout, record) {
+        // Lent, not cloned: this is done for every record.
+        let layout = self.replay.as_ref().map_or(&self.policy.layout, |replay| &replay.pin.layout);
+        let envelope = layout.envelope;
+        match fate(layout, record) {
             Fate::Line(line) => {
                 let route = self.router.route(record.timestamp, &line);
                 self.counters.unusable_time += u64::from(route.unusable_time);
                 let raw = record.value.map_or(0, <[u8]>::len);
                 self.counters.compacted += u64::from(matches!(line, Cow::Owned(_)) && raw > 0);
                 cx.scratch.clear();
-                let (envelope, most) = (layout.envelope, LARGEST_SCRATCH);
-                let head = write_line(cx.scratch, envelope, &line, most, &self.at, record);
+                let head = write_line(cx.scratch, envelope, &line, &self.at, record);
                 self.land(cx, record, head, Target::Hive(route.path), !route.unusable_time);
             }
             Fate::DeadLetter(reason) => {
@@ -110,7 +111,7 @@ impl Partition {
         if let Some(open) = &mut self.open {
             open.push(record, target, [head, cx.scratch], usable);
         }
-        if cx.scratch.capacity() > 4 * LARGEST_SCRATCH {
+        if cx.scratch.capacity() > LARGEST_SCRATCH {
             *cx.scratch = Vec::new();
         }
         self.read(record);
@@ -261,10 +262,6 @@ impl Partition {
         if open.base < goal && self.next >= goal && self.replay.is_none() {
             self.seal(cx, RotationReason::UntilEnd);
         }
-    }
-
-    fn layout_in_force(&self) -> Arc<Layout> {
-        self.replay.as_ref().map_or(&self.policy.layout, |replay| &replay.pin.layout).clone()
     }
 
     /// Stops if the log has ended before the pin for too long.

@@ -28,6 +28,7 @@ mod metadata;
 mod moment;
 mod operator;
 mod partition;
+mod partitions;
 mod pending;
 mod pin;
 pub mod recover;

@@ -32,6 +32,8 @@ pub(super) struct Router {
     hour: Option<(i64, Day)>,
     /// Paths of layouts without fields, by hour: a clone is a reference, not a string.
     paths: HashMap<Option<i64>, Arc<str>>,
+    /// The one that was asked for last.
+    latest: Option<(Option<i64>, Arc<str>)>,
 }
 
 /// A record's day and hour as they stand in a path.
@@ -60,7 +62,7 @@ impl Router {
             })
             .collect();
         let max_value = max_value_len(&layout, topic, fields.len());
-        Self { layout, fields, max_value, hour: None, paths: HashMap::new() }
+        Self { layout, fields, max_value, hour: None, paths: HashMap::new(), latest: None }
     }
 
     /// The path of the record with this timestamp and this line.
@@ -77,6 +79,17 @@ impl Router {
     }
 
     fn path_of_hour(&mut self, hour: Option<i64>) -> Arc<str> {
+        match &self.latest {
+            Some((latest, path)) if *latest == hour => path.clone(),
+            _ => {
+                let path = self.known_path_of_hour(hour);
+                self.latest = Some((hour, path.clone()));
+                path
+            }
+        }
+    }
+
+    fn known_path_of_hour(&mut self, hour: Option<i64>) -> Arc<str> {
         if let Some(path) = self.paths.get(&hour) {
             return path.clone();
         }

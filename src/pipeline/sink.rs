@@ -15,6 +15,7 @@ use super::action::{Action, Ticket};
 use super::layout::layout_hash;
 use super::moment::Moment;
 use super::partition::{Context, Partition};
+use super::partitions::Partitions;
 use super::resolve::Policies;
 use super::snapshot::{Counters, PartitionSnapshot};
 use crate::record::{
@@ -54,7 +55,9 @@ impl SinkSettings {
 /// The Kafka partitions of one lane.
 pub struct Sink {
     settings: SinkSettings,
-    pub(super) partitions: BTreeMap<TopicPartition, Partition>,
+    pub(super) partitions: Partitions,
+    /// No deadline is earlier; the earliest may be gone, which the next look finds.
+    earliest: Option<Moment>,
     out: Vec<Action>,
     ready: VecDeque<Action>,
     scratch: Vec<u8>,
@@ -69,7 +72,8 @@ impl Sink {
     pub fn new(settings: SinkSettings) -> Self {
         Self {
             settings,
-            partitions: BTreeMap::new(),
+            partitions: Partitions::default(),
+            earliest: None,
             out: Vec::new(),
             ready: VecDeque::new(),
             scratch: Vec::new(),
@@ -102,6 +106,8 @@ impl Sink {
         let replayed = partition.replay.is_some();
         act(partition, &mut cx);
         let replays_no_more = replayed && partition.replay.is_none();
+        let deadline = partition.deadline(self.settings.fenced_deadline);
+        self.earliest = self.earliest.into_iter().chain(deadline).min();
         if partition.is_released() {
             let topic = partition.at.topic.clone();
             let counters = std::mem::take(&mut partition.counters);
@@ -119,7 +125,7 @@ impl Sink {
         now: Moment,
         mut act: impl FnMut(&mut Partition, &mut Context<'_>),
     ) {
-        let all: Vec<_> = self.partitions.keys().cloned().collect();
+        let all: Vec<_> = self.partitions.values().map(|each| each.at.clone()).collect();
         for at in all {
             self.with(now, &at, None, &mut act);
         }
@@ -136,7 +142,7 @@ impl Sink {
     ) {
         let hash = layout_hash(&policy.layout).into();
         let partition = Partition::new(at.clone(), epoch, policy, hash, goal);
-        self.partitions.insert(at.clone(), partition);
+        self.partitions.insert(partition);
         self.with(now, &at, Some(epoch), Partition::ask_facts);
     }
 
@@ -249,6 +255,16 @@ impl Sink {
         self.partitions.get(at).is_some_and(|partition| partition.epoch == epoch)
     }
 
+    /// How many Kafka partitions are here.
+    pub fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The daemon stops: what is open lands, nothing more is read.
     pub fn handle_shutdown(&mut self, now: Moment) {
         self.with_all(now, Partition::handle_shutdown);
@@ -266,6 +282,8 @@ impl Sink {
         for at in due {
             self.with(now, &at, None, Partition::handle_time);
         }
+        self.earliest =
+            self.partitions.values().filter_map(|partition| partition.deadline(deadline)).min();
     }
 
     /// What to do next, if anything.
@@ -273,10 +291,9 @@ impl Sink {
         self.ready.pop_front()
     }
 
-    /// When `handle_time` is to be called although nothing happened.
-    pub fn poll_timeout(&self) -> Option<Moment> {
-        let deadline = self.settings.fenced_deadline;
-        self.partitions.values().filter_map(|partition| partition.deadline(deadline)).min()
+    /// When `handle_time` is to be called although nothing happened; it may find nothing to do.
+    pub const fn poll_timeout(&self) -> Option<Moment> {
+        self.earliest
     }
 
     /// Whether a shutdown has nothing more to wait for.

@@ -74,6 +74,7 @@ pub(crate) const EXPECTED: &[&str] = &[
     "stopped rightly",
     "terminate",
     "time jumps",
+    "to another lane",
     "topic made again",
 ];
 

@@ -25,6 +25,7 @@ impl World {
             77 if self.tampers => self.tamper(),
             78 if self.operates => self.flush(),
             79 if self.operates && self.policies_of_all.is_none() => self.change_limits(),
+            80 | 81 if self.operates => self.move_to_another_lane(),
             _ => {}
         }
     }
@@ -167,6 +168,20 @@ impl World {
         (0..process.lanes.len()).for_each(|lane| process.post(lane, LaneInput::Flush(None)));
         let name = process.name;
         self.note("flush wanted", || format!("process {name}"));
+    }
+
+    /// A lane has too much to do.
+    fn move_to_another_lane(&mut self) {
+        let Some(index) = self.some_process() else { return };
+        let owned: Vec<_> = self.processes[index].owned.keys().cloned().collect();
+        if owned.is_empty() {
+            return;
+        }
+        let at = self.dice.pick(&owned).clone();
+        if self.processes[index].give(&at) {
+            let name = self.processes[index].name;
+            self.note("to another lane", || format!("process {name} {at}"));
+        }
     }
 
     /// SIGHUP, with other limits; and another layout for the Kafka partitions to come.

@@ -67,6 +67,10 @@ pub(crate) struct Process {
     pub(crate) topics_seen: usize,
     pub(crate) owned: BTreeMap<TopicPartition, Epoch>,
     revoke: Option<Revoke>,
+    /// Those that do not stand in the lane that their number says.
+    moved: BTreeMap<TopicPartition, usize>,
+    /// Those that go to another lane once theirs has let go.
+    giving: BTreeMap<(TopicPartition, Epoch), usize>,
     pub(crate) frozen_until: u64,
     /// After a freeze the lanes may run before the client hears of anything.
     pub(crate) deaf_until: u64,
@@ -104,6 +108,8 @@ impl Process {
             topics_seen: 0,
             owned: BTreeMap::new(),
             revoke: None,
+            moved: BTreeMap::new(),
+            giving: BTreeMap::new(),
             frozen_until: 0,
             deaf_until: 0,
             heard: 0,
@@ -114,7 +120,34 @@ impl Process {
     }
 
     pub(crate) fn lane_of(&self, at: &TopicPartition) -> usize {
-        at.partition.unsigned_abs() as usize % self.lanes.len()
+        let by_number = at.partition.unsigned_abs() as usize % self.lanes.len();
+        self.moved.get(at).copied().unwrap_or(by_number)
+    }
+
+    /// Asks a lane to give one of its Kafka partitions to the next; whether it was asked.
+    pub(crate) fn give(&mut self, at: &TopicPartition) -> bool {
+        let Some(epoch) = self.owned.get(at).copied() else { return false };
+        let (key, from) = ((at.clone(), epoch), self.lane_of(at));
+        if self.lanes.len() < 2 || self.is_revoking() || self.leaving {
+            return false;
+        }
+        let is_new = self.giving.insert(key.clone(), (from + 1) % self.lanes.len()).is_none();
+        if is_new {
+            self.post(from, LaneInput::Revoking(vec![key], false));
+        }
+        is_new
+    }
+
+    /// Gives to other lanes what was let go for that, and is still ours.
+    fn give_on(&mut self, gone: &[(TopicPartition, Epoch)]) {
+        for key in gone {
+            let Some(to) = self.giving.remove(key) else { continue };
+            let revoked = self.revoke.as_ref().is_some_and(|it| it.partitions.contains(key));
+            if !revoked && self.owned.get(&key.0) == Some(&key.1) {
+                self.moved.insert(key.0.clone(), to);
+                self.post(to, LaneInput::Assigned(vec![key.clone()]));
+            }
+        }
     }
 
     pub(crate) fn post(&self, lane: usize, input: LaneInput) {
@@ -247,6 +280,7 @@ impl Process {
             .iter()
             .flat_map(|lane| std::mem::take(&mut lane.ports.0.borrow_mut().let_go))
             .collect();
+        self.give_on(&gone);
         let Some(revoke) = &mut self.revoke else { return Did::Nothing };
         revoke.left.retain(|each| !gone.contains(each));
         let waited = now.saturating_sub(revoke.since);
@@ -271,6 +305,8 @@ impl Process {
         let (lost, joined_again) = (revoke.lost, revoke.joined_again.take());
         self.revoke = None;
         self.owned.retain(|at, _| !names.contains(at));
+        self.moved.retain(|at, _| !names.contains(at));
+        self.giving.retain(|(at, _), _| !names.contains(at));
         match joined_again {
             Some(given) => Did::GaveBackLate(given),
             None if lost => Did::Lost,

@@ -65,8 +65,10 @@ impl Expected {
         self.line.clear();
         let target = match fate(&self.layout, record) {
             Fate::Line(line) => {
-                let envelope = self.layout.envelope;
-                write_line(&mut self.line, envelope, &line, usize::MAX, &self.at, record);
+                let (envelope, mut tail) = (self.layout.envelope, Vec::new());
+                let head = write_line(&mut tail, envelope, &line, &self.at, record);
+                self.line.extend_from_slice(head);
+                self.line.append(&mut tail);
                 Some(self.router.route(record.timestamp, &line).path)
             }
             Fate::DeadLetter(reason) => {

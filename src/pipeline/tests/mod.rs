@@ -1,5 +1,6 @@
 //! The whole pipeline against a small faulty world, and its single edges one by one.
 
+mod allocations;
 mod common;
 mod course;
 mod edges;

@@ -1,7 +1,8 @@
-//! Lanes that pause, resume, stop, start and rewind at random while members come and go: every
+//! Lanes that pause, resume, stop, start, rewind and hand over to each other at random while members come and go: every
 //! offset in its turn, no hole, nothing while paused (the lanes assert it), every record once.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::member::{Landed, Member, Protocol, settings};
@@ -33,6 +34,8 @@ fn nothing_is_skipped(protocol: Protocol) {
     }
     landed.expect(&[RECORDS as i64 / i64::from(PARTITIONS); PARTITIONS as usize]);
     assert!(rebalances >= 3, "only {rebalances} rebalances");
+    let moves = member.shared.moves.load(Ordering::Relaxed);
+    assert!(moves >= 10, "only {moves} went to another lane");
     member.leave();
 }
 

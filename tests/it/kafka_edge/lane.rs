@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kafka_s3_sink::kafka::{CommitOutcome, FetchEvent, KafkaEdge, LaneConsumer};
+use kafka_s3_sink::kafka::{CommitOutcome, FetchEvent, KafkaEdge, LaneConsumer, LaneMove};
 use kafka_s3_sink::record::{CommitError, CommitRequest, Epoch, Offset, TopicPartition};
 
 use super::member::Landed;
@@ -28,6 +28,7 @@ pub(super) struct Open {
 
 /// See the module.
 pub(super) struct Lane {
+    pub(super) index: usize,
     pub(super) consumer: LaneConsumer,
     pub(super) commands: Receiver<Command>,
     pub(super) own: Sender<Command>,
@@ -91,6 +92,14 @@ impl Lane {
         names.sort();
         let partition = names.swap_remove(random / 3 % names.len());
         let open = self.open.get_mut(&partition).expect("of the list");
+        // What is on its way to be committed must be answered before another lane asks where to begin.
+        if random / 64 % 16 == 15 && !open.committing {
+            self.consumer.stop(std::slice::from_ref(&partition));
+            let epoch = open.epoch;
+            self.open.remove(&partition);
+            let (from, to) = (self.index, 1 - self.index);
+            return self.edge.move_to_lane(LaneMove { partition, epoch, from, to });
+        }
         match random / 64 % 4 {
             0 => {
                 self.consumer.pause(std::slice::from_ref(&partition));

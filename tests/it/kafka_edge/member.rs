@@ -107,6 +107,9 @@ pub(crate) struct Shared {
     edge: OnceLock<KafkaEdge>,
     /// Assigned now.
     pub(crate) held: Mutex<BTreeMap<TopicPartition, Epoch>>,
+    /// Where those are that went to another lane than their number says.
+    moved: Mutex<BTreeMap<TopicPartition, usize>>,
+    pub(crate) moves: AtomicUsize,
     pub(crate) assignments: AtomicUsize,
     pub(crate) revokes: AtomicUsize,
     pub(crate) answered: AtomicBool,
@@ -140,7 +143,9 @@ impl Shared {
             // The test polls the lanes itself.
             return;
         }
-        let (sender, waker) = &lanes[lane_of(partition, lanes.len())];
+        let by_number = lane_of(partition, lanes.len());
+        let moved = self.moved.lock().unwrap().get(partition).copied();
+        let (sender, waker) = &lanes[moved.unwrap_or(by_number)];
         let _ = sender.send(command);
         waker.wake();
     }
@@ -213,7 +218,14 @@ impl GroupListener for Listener {
         let mut held = self.0.held.lock().unwrap();
         for (partition, epoch) in partitions {
             assert_eq!(held.remove(partition).as_ref(), Some(epoch), "revoked what we hold");
+            self.0.moved.lock().unwrap().remove(partition);
         }
+    }
+
+    fn moved(&self, partition: &TopicPartition, epoch: Epoch, lane: usize) {
+        self.0.moves.fetch_add(1, Ordering::Relaxed);
+        self.0.moved.lock().unwrap().insert(partition.clone(), lane);
+        self.0.resolve(vec![(partition.clone(), epoch)]);
     }
 
     fn group_answered(&self) {
@@ -255,10 +267,11 @@ impl Member {
     fn join_in(settings: &KafkaSettings, landed: &Arc<Landed>, chaos: Option<u64>) -> Self {
         let (shared, edge, consumers) = connect(settings);
         let mut threads = Vec::new();
-        for consumer in consumers {
+        for (index, consumer) in consumers.into_iter().enumerate() {
             let (sender, commands) = channel();
             shared.lanes.lock().unwrap().push((sender.clone(), consumer.waker()));
             let lane = Lane {
+                index,
                 consumer,
                 commands,
                 own: sender,
@@ -336,6 +349,8 @@ pub(crate) fn connect_at(
         lanes: Mutex::default(),
         edge: OnceLock::new(),
         held: Mutex::default(),
+        moved: Mutex::default(),
+        moves: AtomicUsize::new(0),
         assignments: AtomicUsize::new(0),
         revokes: AtomicUsize::new(0),
         answered: AtomicBool::new(false),

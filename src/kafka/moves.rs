@@ -1,0 +1,70 @@
+//! Kafka partitions that go from one lane to another within an assignment.
+//!
+//! A lane that has let go of one asks; the group thread, which knows what is still ours, does it
+//! between two events, so that a move never crosses a revoke.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::gate::LaneShared;
+use super::group::Group;
+use crate::record::{Epoch, TopicPartition};
+
+/// One that a lane has let go of, to be given to another.
+#[derive(Debug)]
+pub struct LaneMove {
+    /// Which one.
+    pub partition: TopicPartition,
+    /// The assignment that this is for.
+    pub epoch: Epoch,
+    /// The lane that had it.
+    pub from: usize,
+    /// The lane that gets it.
+    pub to: usize,
+}
+
+/// What was asked and not done yet.
+#[derive(Default)]
+pub(super) struct Moves(Mutex<Vec<LaneMove>>);
+
+impl Moves {
+    pub(super) fn ask(&self, asked: LaneMove) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    }
+
+    fn take(&self) -> Vec<LaneMove> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Group {
+    /// Moves what was asked for and is still ours. What waits in the old lane's queue is dropped
+    /// there, and what comes later begins with the new lane's seek.
+    pub(super) fn make_moves(&mut self) {
+        for LaneMove { partition, epoch, from, to } in self.moves.take() {
+            if self.held.get(&partition) != Some(&(epoch, from)) {
+                continue;
+            }
+            self.held.insert(partition.clone(), (epoch, to));
+            hand_over(&self.lanes[from], &self.lanes[to], &partition, epoch);
+            self.pause(std::slice::from_ref(&partition));
+            self.forward(std::slice::from_ref(&partition));
+            self.listener.moved(&partition, epoch, to);
+        }
+    }
+}
+
+/// What one lane may start, the other may from now on.
+fn hand_over(from: &LaneShared, to: &LaneShared, partition: &TopicPartition, epoch: Epoch) {
+    let dead = {
+        let mut gate = from.gate();
+        gate.epochs.remove(partition);
+        gate.to_reassign.retain(|each| each != partition);
+        gate.reassigned.retain(|each| each != partition);
+        gate.dead.remove(partition)
+    };
+    let mut gate = to.gate();
+    gate.epochs.insert(partition.clone(), epoch);
+    if dead {
+        gate.dead.insert(partition.clone());
+    }
+}
