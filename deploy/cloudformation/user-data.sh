@@ -6,6 +6,7 @@
 #   user-data.sh install FILE   everything, as root, once; a second run changes nothing that is there
 #   user-data.sh config FILE    prints the sink's configuration, and touches nothing
 #   user-data.sh topics FILE    prints the file of topics, and touches nothing
+#   user-data.sh package FILE   fetches the package, looks whether it is the right one, prints its path
 #
 # deploy/terraform runs this same file.
 set -euo pipefail
@@ -16,6 +17,17 @@ readonly KAFKA_DATA=/var/lib/kafka
 
 say() { printf 'user-data: %s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
+
+# retry N COMMAND...: as often as that, five seconds apart.
+retry() {
+  local left=${TRIES:-$1}
+  shift
+  until "$@"; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || return 1
+    sleep 5
+  done
+}
 
 # The one place that knows a package manager: names of Amazon Linux 2023, or the file of a package.
 packages() { dnf install -q -y "$@"; }
@@ -84,30 +96,49 @@ check_host() {
     die "the clock is not in step after a minute: look at chronyc tracking"
 }
 
-# Kafka's data is on a volume of its own, which outlives the instance. One that has a file system
-# already holds data, and is mounted as it is.
+# Kafka's data is on a volume of its own, which outlives the instance and is attached while this runs.
+# One that has a file system already holds data, and is mounted as it is.
 mount_data() {
   local device=/dev/sdf
   mountpoint -q "$KAFKA_DATA" && return
-  [ -b "$device" ] || die "there is no $device for Kafka's data"
+  retry 60 test -b "$device" || die "there is no $device for Kafka's data"
   if ! blkid "$device" >/dev/null; then mkfs.xfs -q "$device"; fi
   mkdir -p "$KAFKA_DATA"
+  # nofail: without the volume the instance still boots, and Session Manager can look why.
   grep -q " $KAFKA_DATA " /etc/fstab ||
-    printf 'UUID=%s %s xfs defaults,noatime 0 2\n' "$(blkid -s UUID -o value "$device")" "$KAFKA_DATA" >>/etc/fstab
+    printf 'UUID=%s %s xfs defaults,noatime,nofail 0 2\n' "$(blkid -s UUID -o value "$device")" "$KAFKA_DATA" >>/etc/fstab
   mount "$KAFKA_DATA"
 }
 
-install_sink() {
-  local folder
+# From a bucket the instance reads with the rights of its role, so the package need not be public. A
+# right that was given a moment ago may not be known everywhere yet.
+fetch() {
+  case $1 in
+    s3://*)
+      [ -x "$(command -v aws)" ] || packages awscli-2 # Amazon's minimal image lacks it
+      retry 12 aws s3 cp --only-show-errors --region "$REGION" "$1" "$2"
+      ;;
+    *) curl -sSf --proto '=https' --tlsv1.2 -o "$2" "$1" ;;
+  esac
+}
+
+# Prints where it is.
+fetch_package() {
+  local file
   [ -n "$PACKAGE_URL" ] ||
-    die "PackageUrl was not given, so nothing is installed. The stack is there; install by hand through Session Manager"
-  folder=$(mktemp -d)
-  curl -sSf --proto '=https' --tlsv1.2 -o "$folder/kafka-s3-sink.rpm" "$PACKAGE_URL" ||
-    die "the package could not be fetched from $PACKAGE_URL"
-  printf '%s  %s\n' "$PACKAGE_SHA256" "$folder/kafka-s3-sink.rpm" | sha256sum -c --quiet ||
+    die "neither PackageUrl nor PackageS3Uri was given, so nothing is installed. The stack is there; install by hand through Session Manager"
+  file=$(mktemp -d)/kafka-s3-sink.rpm
+  fetch "$PACKAGE_URL" "$file" >&2 || die "the package could not be fetched from $PACKAGE_URL"
+  printf '%s  %s\n' "$PACKAGE_SHA256" "$file" | sha256sum -c --quiet >&2 ||
     die "the package from $PACKAGE_URL is not the one whose SHA-256 was given"
-  packages "$folder/kafka-s3-sink.rpm"
-  rm -r "$folder"
+  printf '%s\n' "$file"
+}
+
+install_sink() {
+  local file
+  file=$(fetch_package)
+  packages "$file"
+  rm -r "${file%/*}"
 }
 
 setup_kafka() {
@@ -158,12 +189,13 @@ install() {
   say "done"
 }
 
-[ $# = 2 ] || die "usage: user-data.sh install|config|topics FILE"
+[ $# = 2 ] || die "usage: user-data.sh install|config|topics|package FILE"
 # shellcheck disable=SC1090 # the template writes it
 . "$2"
 case $1 in
   install) install ;;
   config) sink_config ;;
   topics) topics_file ;;
-  *) die "usage: user-data.sh install|config|topics FILE" ;;
+  package) fetch_package ;;
+  *) die "usage: user-data.sh install|config|topics|package FILE" ;;
 esac

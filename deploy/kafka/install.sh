@@ -322,8 +322,8 @@ make_folders() {
   if [ "$mode" = zookeeper ] && [ ${#nodes[@]} -gt 0 ] && [ ! -e "$data/zookeeper/myid" ]; then
     printf '%s\n' "$node_id" >"$data/zookeeper/myid"
   fi
-  # Not all below it, which may be much: what is there belongs to the user already.
-  find "$data" -maxdepth 2 \( ! -user kafka -o ! -group kafka \) ! -name lost+found -exec chown kafka:kafka {} +
+  # A disk that comes from another machine has that one's number for the user, on every file.
+  find "$data" \( ! -user kafka -o ! -group kafka \) ! -name lost+found -exec chown kafka:kafka {} +
 }
 
 # A node of KRaft formats its data once. Nodes that know each other agree on the cluster's id.

@@ -116,6 +116,22 @@ resource "aws_iam_policy" "session" {
   })
 }
 
+# The instances fetch the package themselves, from a bucket that need not be this one.
+resource "aws_iam_policy" "package" {
+  count       = local.private_package ? 1 : 0
+  name        = "${var.name}-package"
+  description = "The package that the instances install"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Package"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = "arn:${local.partition}:s3:::${trimprefix(var.package_s3_uri, "s3://")}"
+    }]
+  })
+}
+
 resource "aws_iam_role" "sink" {
   name               = "${var.name}-sink"
   description        = "kafka-s3-sink on an instance"
@@ -128,6 +144,7 @@ resource "aws_iam_role_policy_attachment" "sink" {
     local.has_instance ? { session = one(aws_iam_policy.session[*].arn) } : {},
     var.msk_cluster_arn == "" ? {} : { msk = one(aws_iam_policy.msk[*].arn) },
     local.has_key ? { key = aws_iam_policy.key["key"].arn } : {},
+    local.private_package ? { package = one(aws_iam_policy.package[*].arn) } : {},
   )
   role       = aws_iam_role.sink.name
   policy_arn = each.value
@@ -147,9 +164,12 @@ resource "aws_iam_role" "broker" {
 }
 
 resource "aws_iam_role_policy_attachment" "broker" {
-  count      = length(aws_iam_role.broker)
+  for_each = length(aws_iam_role.broker) == 0 ? {} : merge(
+    { session = one(aws_iam_policy.session[*].arn) },
+    local.private_package ? { package = one(aws_iam_policy.package[*].arn) } : {},
+  )
   role       = aws_iam_role.broker[0].name
-  policy_arn = aws_iam_policy.session[0].arn
+  policy_arn = each.value
 }
 
 resource "aws_iam_instance_profile" "broker" {

@@ -16,7 +16,7 @@ locals {
     LAYOUT_PREFIX      = var.layout_prefix
     DEAD_LETTER_PREFIX = var.dead_letter_prefix
     ENVELOPE           = var.envelope
-    PACKAGE_URL        = var.package_url
+    PACKAGE_URL        = local.private_package ? var.package_s3_uri : var.package_url
     PACKAGE_SHA256     = var.package_sha256
   }
   broker_inputs = merge(local.inputs, {
@@ -76,21 +76,42 @@ resource "aws_instance" "broker" {
     encrypted             = true
     delete_on_termination = true
   }
-  # Kafka's data, which outlives the instance.
-  ebs_block_device {
-    device_name           = "/dev/sdf"
-    volume_type           = "gp3"
-    volume_size           = var.data_volume_gib
-    encrypted             = true
-    delete_on_termination = false
-  }
   tags = { Name = "${var.name}-broker" }
   # A newer image or script is for a new instance, and replaces none that runs.
   lifecycle {
     ignore_changes = [ami, user_data]
   }
-  # The first boot downloads, so the way out must be there before.
-  depends_on = [aws_route_table_association.this, aws_route.out, aws_vpc_endpoint.s3, aws_vpc_security_group_egress_rule.https]
+  # The first boot downloads, so the way out must be there before, and the right to the package.
+  depends_on = [
+    aws_route_table_association.this, aws_route.out, aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.https, aws_iam_role_policy_attachment.sink, aws_iam_role_policy_attachment.broker,
+  ]
+}
+
+# Kafka's data, apart from the instance: a larger volume changes this one alone, and a new instance
+# finds the data where it was. Like the bucket it outlives the pipeline; to let go of it:
+#
+#   terraform state rm 'aws_ebs_volume.data'
+resource "aws_ebs_volume" "data" {
+  #checkov:skip=CKV_AWS_189:It is encrypted with the account's own key for EBS; a key of one's own is for the bucket.
+  count             = local.has_broker ? 1 : 0
+  availability_zone = local.zone
+  type              = "gp3"
+  size              = var.data_volume_gib
+  encrypted         = true
+  tags              = { Name = "${var.name}-kafka-data" }
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_volume_attachment" "data" {
+  count       = local.has_broker ? 1 : 0
+  device_name = "/dev/sdf"
+  instance_id = aws_instance.broker[0].id
+  volume_id   = aws_ebs_volume.data[0].id
+  # Nothing takes a volume from a system that has it mounted.
+  stop_instance_before_detaching = true
 }
 
 resource "aws_instance" "sink" {

@@ -1,7 +1,7 @@
 # The pipeline of deploy/cloudformation in Terraform: the same parts, the same rights, the same
 # choices. docs/aws-from-scratch.md goes through it step by step.
 #
-#   terraform init && terraform apply -var package_url=... -var package_sha256=...
+#   terraform init && terraform apply -var bucket_name=... -var package_s3_uri=... -var package_sha256=...
 #
 # The instances run the stack's own user-data.sh, and Athena gets the queries of deploy/athena, so
 # this folder wants its neighbours beside it.
@@ -37,6 +37,7 @@ locals {
   sink_is_alone      = var.sink_placement == "own"
   has_instance       = local.has_broker || local.sink_is_alone
   makes_network      = local.has_instance && var.vpc_id == ""
+  private_package    = local.has_instance && var.package_s3_uri != ""
   has_key            = var.kms_key_arn != ""
   crawls             = var.catalog_mode == "crawler"
 

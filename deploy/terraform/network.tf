@@ -15,13 +15,34 @@ resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this[0].id
 }
 
+data "aws_availability_zones" "this" {
+  #checkov:skip=CKV_AWS_394:Its first name counts, and only when the subnet is made.
+  count = local.makes_network && var.availability_zone == "" ? 1 : 0
+  state = "available"
+  # Those that nobody has to ask for, so no local zones.
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
+}
+
+data "aws_subnet" "given" {
+  count = local.has_instance && !local.makes_network ? 1 : 0
+  id    = var.subnet_id
+}
+
 resource "aws_subnet" "this" {
-  count      = local.makes_network ? 1 : 0
-  vpc_id     = aws_vpc.this[0].id
-  cidr_block = var.vpc_cidr
+  count             = local.makes_network ? 1 : 0
+  vpc_id            = aws_vpc.this[0].id
+  cidr_block        = var.vpc_cidr
+  availability_zone = var.availability_zone == "" ? sort(data.aws_availability_zones.this[0].names)[0] : var.availability_zone
   # An address is asked for by the instance itself, see there.
   map_public_ip_on_launch = false
   tags                    = { Name = var.name }
+  # A region may get a zone that comes first, and all that is in the subnet would be replaced.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -78,6 +99,7 @@ resource "aws_vpc_endpoint" "s3" {
 locals {
   vpc_id    = local.makes_network ? aws_vpc.this[0].id : var.vpc_id
   subnet_id = local.makes_network ? aws_subnet.this[0].id : var.subnet_id
+  zone      = one(concat(aws_subnet.this[*].availability_zone, data.aws_subnet.given[*].availability_zone))
 
   groups = merge(
     local.has_broker ? {

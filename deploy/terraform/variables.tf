@@ -145,12 +145,26 @@ variable "group_id" {
 }
 
 variable "package_url" {
-  description = "Where the instances fetch the project's RPM. Without it they are made, and nothing is installed on them."
+  description = "Where the instances fetch the project's RPM, if everybody can. Without it and package_s3_uri nothing is installed on them."
   type        = string
   default     = ""
   validation {
     condition     = can(regex("^$|^https://[A-Za-z0-9./_~+-]+\\.rpm$", var.package_url))
     error_message = "package_url: an https URL that ends in .rpm."
+  }
+}
+
+variable "package_s3_uri" {
+  description = "The RPM in a bucket of yours, which may be private, for the instances' roles get the right to read that one object."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9./_~+-]+\\.rpm$", var.package_s3_uri))
+    error_message = "package_s3_uri: s3://bucket/key of an object that ends in .rpm."
+  }
+  validation {
+    condition     = var.package_url == "" || var.package_s3_uri == ""
+    error_message = "Give package_url or package_s3_uri, not both."
   }
 }
 
@@ -163,8 +177,8 @@ variable "package_sha256" {
     error_message = "package_sha256: 64 hexadecimal digits."
   }
   validation {
-    condition     = (var.package_url == "") == (var.package_sha256 == "")
-    error_message = "Give package_url and package_sha256 together, or neither."
+    condition     = (var.package_url == "" && var.package_s3_uri == "") == (var.package_sha256 == "")
+    error_message = "Give package_sha256 together with package_url or package_s3_uri, or none of them."
   }
 }
 
@@ -215,7 +229,7 @@ variable "pinned_image_id" {
 }
 
 variable "data_volume_gib" {
-  description = "The volume for Kafka's data. It is kept when the instance goes."
+  description = "The volume for Kafka's data. It is kept when the instance goes. It can be made larger, not smaller; then run xfs_growfs /var/lib/kafka on the instance."
   type        = number
   default     = 50
   validation {
@@ -247,6 +261,20 @@ variable "subnet_id" {
   validation {
     condition     = can(regex("^$|^subnet-[0-9a-f]{8,17}$", var.subnet_id))
     error_message = "subnet_id: the id of a subnet."
+  }
+}
+
+variable "availability_zone" {
+  description = "Where the network that is made has its subnet. Empty is the region's first zone; not each of them has every instance_type. A subnet that is there stays where it is."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^$|^[a-z]{2}-[a-z0-9-]+[a-z]$", var.availability_zone))
+    error_message = "availability_zone: such as us-east-1a."
+  }
+  validation {
+    condition     = var.availability_zone == "" || var.subnet_id == ""
+    error_message = "availability_zone is for the network that is made. subnet_id is in one already."
   }
 }
 

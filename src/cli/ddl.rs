@@ -1,24 +1,30 @@
 //! `kafka-s3-sink ddl`: prints the table over a topic's objects, as Athena, Glue or CloudFormation
-//! take it. The columns come from a sample of the topic's records.
+//! take it. The columns come from a sample of the topic's records, or of what has landed of them.
 //!
 //! ```text
 //! Kafka (newest records) > line_of > columns (types) > table (keys, projection) > form > stdout
+//! bucket (newest lines) .............^                 ^
 //! bucket (its first day, if asked for) ................^
 //! ```
 
 mod columns;
 mod first_day;
 mod form;
+mod landed;
 mod table;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
+use self::landed::Landed;
 use super::ConfigArgs;
 use super::audit::AuditError;
 use crate::config::Settings;
 use crate::kafka::sample_records;
+use crate::pipeline::audit::Roots;
+use crate::pipeline::line_of;
 use crate::record::Layout;
 use crate::s3::Store;
 
@@ -47,6 +53,9 @@ pub(super) struct DdlArgs {
     /// The topic
     #[arg(long, value_name = "NAME")]
     topic: String,
+    /// Where the sample is taken
+    #[arg(long, value_enum, default_value_t = Source::Kafka)]
+    sample_from: Source,
     /// As many of the newest records are looked at
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     sample: u32,
@@ -60,6 +69,14 @@ pub(super) struct DdlArgs {
     /// What it is for
     #[arg(long, value_enum, default_value_t = Format::Athena)]
     format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum Source {
+    /// Records of the topic
+    Kafka,
+    /// Lines that have landed; no broker is asked
+    Bucket,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -85,7 +102,14 @@ pub(super) fn ddl(args: &DdlArgs) -> ExitCode {
             print(args, &made.tables);
             ExitCode::SUCCESS
         }
-        Err(error) => error.exit(),
+        Err(error) => {
+            if matches!(&error, AuditError::Kafka(it) if !it.is_to_be_mended()) {
+                eprintln!(
+                    "hint: --sample-from bucket looks at what has landed, and asks no broker"
+                );
+            }
+            error.exit()
+        }
     }
 }
 
@@ -95,19 +119,35 @@ fn made(
     runtime: &Runtime,
 ) -> Result<table::Tables, AuditError> {
     let layout = &settings.topics.of(&args.topic).layout;
-    let isolation = layout.isolation_level;
-    let records = sample_records(&settings.kafka, isolation, &args.topic, args.sample as usize)?;
-    let values: Vec<_> = records.into_iter().filter_map(|record| record.value).collect();
+    let lines = sample(args, settings, layout, runtime)?;
     if args.since != OF_BUCKET {
-        return Ok(table::tables(layout, &args.topic, &values, &args.since));
+        return Ok(table::tables(layout, &args.topic, &lines, &args.since));
     }
     let first = runtime.block_on(first_day(args, settings, layout))?;
     let since = first.as_deref().unwrap_or(A_YEAR_AGO);
-    let mut made = table::tables(layout, &args.topic, &values, since);
+    let mut made = table::tables(layout, &args.topic, &lines, since);
     if first.is_none() {
         made.warnings.push(format!("the bucket has no day of the topic yet: since {A_YEAR_AGO}"));
     }
     Ok(made)
+}
+
+/// The lines that the columns are read from.
+fn sample(
+    args: &DdlArgs,
+    settings: &Settings,
+    layout: &Arc<Layout>,
+    runtime: &Runtime,
+) -> Result<Vec<Vec<u8>>, AuditError> {
+    let at_most = args.sample as usize;
+    if args.sample_from == Source::Bucket {
+        let store = &runtime.block_on(Store::connect(&settings.s3))?;
+        let landed = Landed { store, runtime, roots: Roots::of(layout, &args.topic) };
+        return Ok(landed.lines(at_most)?);
+    }
+    let records = sample_records(&settings.kafka, layout.isolation_level, &args.topic, at_most)?;
+    let values = records.into_iter().filter_map(|record| record.value);
+    Ok(values.filter_map(|value| Some(line_of(layout, &value).ok()?.into_owned())).collect())
 }
 
 async fn first_day(

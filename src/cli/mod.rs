@@ -16,6 +16,7 @@
 #![allow(clippy::disallowed_methods, reason = "subcommands talk to people, who live in time")]
 
 mod audit;
+mod body;
 mod check;
 mod cluster;
 mod ddl;

@@ -5,6 +5,7 @@ mod forms;
 mod lake;
 mod queries;
 mod reading;
+mod relay;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::support::cloud::Cloud;
 use crate::support::minio::Minio;
 use crate::support::trino::Trino;
+use relay::Relay;
 
 const RESULTS: &str = "athena-results";
 
@@ -21,14 +23,17 @@ const RESULTS: &str = "athena-results";
 struct Athena {
     cloud: Mutex<Cloud>,
     trino: Trino,
+    /// Between Trino and the store.
+    relay: Relay,
 }
 
 impl Athena {
     fn start(minio: &Minio) -> Self {
         let mut cloud = Cloud::ministack();
         cloud.call("s3", "create_bucket", json!({"Bucket": RESULTS}));
-        let trino = Trino::start(minio, &cloud.endpoint);
-        Self { cloud: Mutex::new(cloud), trino }
+        let relay = Relay::start(minio.port());
+        let trino = Trino::start(&relay.endpoint(), &cloud.endpoint);
+        Self { cloud: Mutex::new(cloud), trino, relay }
     }
 
     fn cloud(&self) -> MutexGuard<'_, Cloud> {

@@ -6,6 +6,63 @@ use crate::support::bucket::Bucket;
 use crate::support::kafka::{Broker, RawRecord};
 use crate::support::minio::Minio;
 use crate::support::sink::{Sink, SinkConfig};
+use crate::support::workdir::free_port;
+
+/// The columns that a text has.
+fn columns(text: &str) -> Vec<&str> {
+    let table = text.split("\n)\nCOMMENT").next().expect("a table");
+    table.lines().filter(|line| line.starts_with("  `")).collect()
+}
+
+/// What has landed tells the same columns, and no broker is asked for them.
+#[test]
+fn the_columns_come_from_the_bucket_too() {
+    let Some(minio) = Minio::shared() else { return };
+    let (broker, topic) = (Broker::shared_v4(), "ddl-landed");
+    broker.create_topic(topic, 2, &[]);
+    let hour = |hours: i64| 1_795_000_000_000 + hours * 3_600_000;
+    let values = [
+        (hour(0), r#"{"id":1,"old":true}"#),
+        (hour(30), r#"{"id":2,"amount":1,"DT":"x"}"#),
+        (hour(30), r#"{"id":3,"amount":1.5,"user":{"id":7}}"#),
+        (7, r#"{"id":4,"lost":"in time"}"#),
+        (hour(0), "no"),
+    ];
+    for (number, (timestamp, value)) in values.into_iter().enumerate() {
+        let mut record = RawRecord::of(value);
+        record.timestamp_ms = Some(timestamp);
+        record.partition = number as i32 % 2;
+        broker.produce_raw(topic, &[record]);
+    }
+    let bucket = Bucket::create(minio, topic);
+    let landing = SinkConfig::new(broker, &bucket, topic);
+    for (compression, envelope) in [("gzip", "fields"), ("zstd", "none"), ("none", "fields")] {
+        let config = landing
+            .clone()
+            .set("kafka.group_id", format!("{topic}-{compression}"))
+            .set("layout.prefix", compression)
+            .set("layout.compression", compression)
+            .set("records.envelope", envelope);
+        Sink::run_until_end(&config).wait_success(Duration::from_secs(60));
+        let (code, wanted) = printed(&config, &["--topic", topic]);
+        assert_eq!(code, 0, "{wanted}");
+        // Nobody listens there.
+        let nobody = format!("127.0.0.1:{}", free_port());
+        let config = config.set("kafka.bootstrap_servers", nobody);
+        let (code, text) = printed(&config, &["--topic", topic, "--sample-from", "bucket"]);
+        assert_eq!((code, columns(&text)), (0, columns(&wanted)), "{text}");
+        assert!(columns(&text).len() >= 7, "{text}");
+        // The newest come first.
+        let two = ["--topic", topic, "--sample-from", "bucket", "--sample", "2"];
+        let (_, text) = printed(&config, &two);
+        assert!(text.contains("`amount` double,") && !text.contains("`old`"), "{text}");
+        let (code, text) = printed(&config, &["--topic", topic]);
+        assert!(code == 5 && text.contains("hint: --sample-from bucket"), "{code}: {text}");
+    }
+    let nothing = landing.set("layout.prefix", "elsewhere");
+    let (code, text) = printed(&nothing, &["--topic", topic, "--sample-from", "bucket"]);
+    assert!(code == 0 && text.contains("so the columns are not known"), "{code}: {text}");
+}
 
 fn printed(config: &SinkConfig, args: &[&str]) -> (i32, String) {
     let args: Vec<_> = ["ddl"].iter().chain(args).copied().collect();

@@ -4,9 +4,11 @@
 mod glue;
 pub(crate) mod instances;
 mod lake;
+mod package;
 mod rights;
 mod rules;
 mod terraform;
+mod under_role;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,7 +42,13 @@ fn with<'a>(base: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'
 /// The template without these resources of ministack's ignorance; what refers to an instance finds
 /// a parameter of its name instead, so that the alarms can be made.
 pub(crate) fn without_instances() -> String {
-    let unknown = ["EC2::Instance", "EC2::SecurityGroupIngress", "EC2::SecurityGroupEgress"];
+    let unknown = [
+        "EC2::Instance",
+        "EC2::Volume",
+        "EC2::VolumeAttachment",
+        "EC2::SecurityGroupIngress",
+        "EC2::SecurityGroupEgress",
+    ];
     let text = template();
     let (head, resources) = text.split_once("\nResources:\n").expect("resources");
     let block =

@@ -2,134 +2,66 @@
 //! copy of `deploy/`. The first block holds what a reader puts in, and is followed by the test's own.
 //!
 //! AWS is ministack, which knows no instances: the stack's template goes there without them, and what
-//! a reader does on the instance is done here, with a real Kafka. Its crawler finds nothing, so a
-//! query's words are tried and not its answer, which `athena` has from a real Trino. Kafka's own
-//! scripts are stood in for by what they are, one call of Java. What is not run is listed with the
-//! reason, and counted.
+//! a reader does on the instance is done here, with a real Kafka; EC2 is moto, with an instance and a
+//! volume of the stack's names. `guide_aws.py` makes the table that the crawler would make, and the
+//! first query is DuckDB's (`athena` has a real Trino). Kafka's own scripts are stood in for by what
+//! they are, one call of Java. What is not run is listed with the reason, and counted.
 
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+mod costs;
+pub(crate) mod desk;
 
 use serde_json::json;
 
-use crate::deploy::without_instances;
 use crate::needs_servers;
 use crate::support::cloud::Cloud;
 use crate::support::kafka::{Broker, Version};
-use crate::support::process::Process;
-use crate::support::tools;
-use crate::support::workdir::WorkDir;
+use desk::{Desk, NotRun, USERS, broker_with_rights};
 
-/// What a block that is not run begins with, and why.
-type NotRun<'a> = (&'a str, &'a str);
-
-const OF_THE_STACK: [NotRun<'_>; 5] = [
-    ("aws ssm start-session", "it wants an instance and a terminal"),
+const OF_THE_STACK: [NotRun<'_>; 4] = [
     ("sudo tail -n 3 /var/log/cloud-init", "on the instance: deploy_kafka::first_boot"),
-    ("cd deploy/terraform\n", "deploy::terraform runs the same with its provider"),
-    ("terraform state rm", "deploy::terraform runs the same with its provider"),
-    ("aws ec2 delete-volume", "the id is the reader's"),
+    ("sudo systemctl stop kafka-s3-sink kafka", "on the instance: deploy_kafka::replaced"),
+    ("cd deploy/terraform\n", "deploy::terraform runs it, where the provider is"),
+    ("terraform state rm", "deploy::terraform runs it, where the provider is"),
 ];
 
-const OF_THE_CLUSTER: [NotRun<'_>; 2] = [
-    ("kafka-acls.sh", "the tests' brokers ask nobody who they are"),
-    ("sudo install -m 644 sink.toml", "it wants the package and systemd: deploy_service"),
-];
+const OF_THE_CLUSTER: [NotRun<'_>; 1] =
+    [("sudo install -m 644 sink.toml", "it wants the package and systemd: deploy_service")];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// An instance and two volumes, of which one is the stack's: their ids.
+fn machines(cloud: &mut Cloud) -> [String; 2] {
+    let tags = |kind: &str, name: &str| {
+        let tags = json!([{"Key": "Name", "Value": name}]);
+        json!([{"ResourceType": kind, "Tags": tags}])
+    };
+    let image = cloud.call("ec2", "describe_images", json!({}))["Images"][0]["ImageId"].take();
+    let instance = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1,
+        "TagSpecifications": tags("instance", "kafka-s3-sink-broker")});
+    let made = cloud.call("ec2", "run_instances", instance);
+    let mut volume = |name: &str| {
+        let volume = json!({"AvailabilityZone": "us-east-1a", "Size": 50,
+            "TagSpecifications": tags("volume", name)});
+        cloud.call("ec2", "create_volume", volume)["VolumeId"].take()
+    };
+    let (volume, _) = (volume("kafka-s3-sink-kafka-data"), volume("somebody-else"));
+    let instance = made["Instances"][0]["InstanceId"].clone();
+    let attach = json!({"InstanceId": instance, "VolumeId": volume, "Device": "/dev/sdf"});
+    cloud.call("ec2", "attach_volume", attach);
+    [instance, volume].map(|id| id.as_str().expect("an id").to_owned())
 }
 
-/// The `sh` blocks of a guide.
-fn blocks(guide: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(root().join("docs").join(guide)).expect("a guide");
-    let block = regex::Regex::new(r"(?ms)^```sh\n(.*?)^```$").expect("a pattern");
-    block.captures_iter(&text).map(|found| found[1].to_owned()).collect()
-}
-
-/// A place to run a guide in.
-struct Desk {
-    dir: WorkDir,
-    cloud: Cloud,
-    broker: Broker,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let dir = WorkDir::new("guide");
-        let mut copy = Command::new("cp");
-        assert!(copy.arg("-r").arg(root().join("deploy")).arg(dir.path()).status().is_ok());
-        let desk = Self { dir, cloud: Cloud::ministack(), broker: Broker::start(Version::V4) };
-        desk.put("deploy/cloudformation/pipeline.yaml", &without_instances());
-        // Kafka's script for it does the same, from its own folder.
-        let libs = tools::dir().join("kafka-4.2.0/libs");
-        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-        let groups = format!("#!/bin/sh\nexec java -cp '{}/*' {class} \"$@\"\n", libs.display());
-        desk.program("kafka-consumer-groups.sh", &groups);
-        // What a reader does as root, one does here as oneself; no unit runs here.
-        desk.program("sudo", "#!/bin/sh\nexec \"$@\"\n");
-        desk
-    }
-
-    fn put(&self, name: &str, text: &str) {
-        let path = self.dir.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        let name = format!("bin/{name}");
-        self.put(&name, text);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(self.dir.path().join(name), mode).expect("rights");
-    }
-
-    /// Runs a guide with these inputs, and gives all that was printed.
-    fn run(&self, guide: &str, inputs: &str, not_run: &[NotRun<'_>]) -> String {
-        let blocks = blocks(guide);
-        let left = |block: &&String| !not_run.iter().any(|(begin, _)| block.starts_with(begin));
-        let run: Vec<&String> = blocks.iter().filter(left).collect();
-        // One that is not listed is run; one that is listed must be there.
-        assert_eq!(run.len() + not_run.len(), blocks.len(), "{guide}: {not_run:?}");
-        assert!(run[0].lines().all(|line| line.starts_with("export ")), "{}", run[0]);
-        let mut script = format!("{}{inputs}", run[0]);
-        for block in &run[1..] {
-            script += &format!(
-                "echo '--- {}'\n{block}",
-                block.lines().next().unwrap_or_default().replace('\'', "")
-            );
-        }
-        self.put("guide.sh", &script);
-        let paths = [
-            self.dir.path().join("bin"),
-            tools::dir().join("venv-aws-cli/bin"),
-            Path::new(env!("CARGO_BIN_EXE_kafka-s3-sink")).parent().expect("a folder").to_owned(),
-        ];
-        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        let path = std::env::var("PATH").expect("a PATH");
-        let mut command = Command::new("bash");
-        command.args(["-eu", "-o", "pipefail", "guide.sh"]).current_dir(self.dir.path());
-        command.env("PATH", format!("{}:{path}", paths.join(":")));
-        command.env("AWS_ENDPOINT_URL", &self.cloud.endpoint).env("AWS_PAGER", "");
-        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        command.env("KAFKA_S3_SINK__KAFKA__BOOTSTRAP_SERVERS", self.broker.bootstrap());
-        command.env("KAFKA_S3_SINK__S3__ENDPOINT", &self.cloud.endpoint);
-        command.env("KAFKA_S3_SINK__S3__FORCE_PATH_STYLE", "true");
-        command.env("KAFKA_S3_SINK__HTTP__LISTEN", "off");
-        let log = self.dir.path().join("guide.log");
-        let mut process = Process::start(guide, command, &log);
-        let end = process.wait(Duration::from_secs(300)).expect("an end");
-        let said = process.output();
-        assert!(end.status.success(), "{said}");
-        said
-    }
+/// The sum of the last column of the query's rows: dt, hour, records.
+fn queried(said: &str) -> u64 {
+    let row = regex::Regex::new(r"(?m)^\d{4}-\d\d-\d\d\t\d\d\t(\d+)$").expect("a pattern");
+    row.captures_iter(said).map(|row| row[1].parse::<u64>().expect("a number")).sum()
 }
 
 #[test]
 fn from_scratch() {
     needs_servers!();
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(Broker::start(Version::V4));
+    let mut machines_cloud = Cloud::moto();
+    let [instance, volume] = machines(&mut machines_cloud);
+    desk.environment = vec![("AWS_ENDPOINT_URL_EC2".into(), machines_cloud.endpoint.clone())];
     // What systemd does on the instance: the sink lands what is open.
     let config = "/etc/kafka-s3-sink/sink.toml";
     let sink = env!("CARGO_BIN_EXE_kafka-s3-sink");
@@ -147,20 +79,30 @@ fn from_scratch() {
         "#!/bin/sh\nset -- $(echo \"$@\" | sed s,{config},sink.toml,)\nexec {sink} \"$@\"\n"
     );
     desk.program("kafka-s3-sink", &named);
+    desk.put("kafka-s3-sink.rpm", "not really a package");
     desk.broker.create_topic("orders", 3, &[]);
-    let said = desk.run("aws-from-scratch.md", "", &OF_THE_STACK);
+    let ids = [("vol-0123456789abcdef0", &*volume)];
+    let said = desk.run("aws-from-scratch.md", "", &ids, &OF_THE_STACK);
     assert!(said.contains("Successfully created/updated stack - kafka-s3-sink"), "{said}");
-    assert!(said.contains("Total Objects: "), "{said}");
-    assert!(said.contains("SUCCEEDED") || said.contains("FAILED"), "the query has ended: {said}");
-    assert!(said.contains("remove_bucket: my-lake"), "{said}");
+    assert!(said.contains(&format!("a session on {instance}")), "{said}");
+    assert!(said.contains("user-data: done"), "{said}");
+    let objects = regex::Regex::new(r"Total Objects: ([1-9]\d*)").expect("a pattern");
+    assert!(objects.is_match(&said), "{said}");
+    assert!(said.contains("\nSUCCEEDED\n"), "{said}");
+    assert_eq!(queried(&said), 50_000, "{said}");
+    assert!(said.contains("remove_bucket: my-lake\n"), "{said}");
     let found = desk.cloud.call("s3", "list_buckets", json!({}));
     assert!(!found.to_string().contains("my-lake"), "{found}");
+    let left = machines_cloud.call("ec2", "describe_volumes", json!({})).to_string();
+    assert!(left.contains("somebody-else") && !left.contains(&volume), "{left}");
 }
 
 #[test]
 fn an_existing_cluster() {
     needs_servers!();
-    let mut desk = Desk::new();
+    let (broker, at) = broker_with_rights();
+    let mut desk = Desk::new(broker);
+    desk.sign_in(&at, USERS[0]);
     desk.cloud.call("s3", "create_bucket", json!({"Bucket": "my-lake"}));
     let broker = &desk.broker;
     broker.create_topic("orders", 2, &[]);
@@ -169,10 +111,21 @@ fn an_existing_cluster() {
     // Where another sink stood.
     broker.set_offset("connect-orders", "orders", 0, 4);
     let inputs = format!("export BROKERS={} ACCOUNT=000000000000\n", broker.bootstrap());
-    let said = desk.run("existing-cluster.md", &inputs, &OF_THE_CLUSTER);
-    for words in ["ready to run", "all is there, once", "CREATE EXTERNAL TABLE"] {
+    let said = desk.run("existing-cluster.md", &inputs, &[], &OF_THE_CLUSTER);
+    for words in [
+        "ready to run",
+        "all is there, once",
+        "CREATE EXTERNAL TABLE",
+        "Service is unable to assume role",
+    ] {
         assert!(said.contains(words), "no {words} in\n{said}");
     }
+    // The same without the rights that the guide has given.
+    desk.sign_in(&at, USERS[1]);
+    let mut command = desk.command("kafka-s3-sink");
+    let output = command.args(["check", "--config", "sink.toml"]).output().expect("it starts");
+    let refused = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && refused.contains("uthoriz"), "{refused}");
     let ends = desk.broker.log_bounds("orders", 0).1;
     assert_eq!(desk.broker.committed("kafka-s3-sink-2", "orders", 0).offset, Some(ends));
     let first = |cloud: &mut Cloud, prefix: &str| {

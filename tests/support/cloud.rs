@@ -3,7 +3,7 @@
 //! so every resource is read back, on the one that has it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,13 +47,32 @@ pub(crate) fn program(name: &str) -> std::path::PathBuf {
     tools::dir().join("venv-aws/bin").join(name)
 }
 
+/// The folder that Python finds DuckDB in.
+fn duckdb() -> PathBuf {
+    let mut folders = std::fs::read_dir(tools::dir().join("venv/lib")).expect("Python's folder");
+    folders.next().expect("its version").expect("a folder").path().join("site-packages")
+}
+
 impl Cloud {
     /// With IAM enforced, but for the root keys.
     pub(crate) fn ministack() -> Self {
         let port = free_port();
+        Self::start("ministack", Self::ministack_at(port), port, "/_ministack/health")
+    }
+
+    fn ministack_at(port: u16) -> Command {
         let mut command = Command::new(program("ministack"));
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
         command.env("AUTH", "true").env("IOT_MTLS_ENABLED", "false");
+        command
+    }
+
+    /// The same, with an Athena that runs queries over its own bucket: by DuckDB, which is not Athena.
+    pub(crate) fn ministack_with_queries() -> Self {
+        let port = free_port();
+        let mut command = Self::ministack_at(port);
+        // DuckDB is in a folder of its own, made by the same Python.
+        command.env("PYTHONPATH", duckdb()).env("ATHENA_ENGINE", "duckdb");
         Self::start("ministack", command, port, "/_ministack/health")
     }
 
@@ -176,4 +195,13 @@ pub(crate) fn output(stack: &Value, name: &str) -> String {
     let output = outputs.iter().find(|output| output["OutputKey"] == name);
     let value = output.and_then(|output| output["OutputValue"].as_str());
     value.unwrap_or_else(|| panic!("no output {name}: {stack:#}")).to_owned()
+}
+
+/// The ARN of the one role whose name holds this.
+#[track_caller]
+pub(crate) fn role(cloud: &mut Cloud, name: &str) -> String {
+    let found = cloud.call("iam", "list_roles", json!({}));
+    let roles = found["Roles"].as_array().expect("roles");
+    let role = roles.iter().find(|role| role["RoleName"].to_string().contains(name));
+    role.and_then(|role| role["Arn"].as_str()).unwrap_or_else(|| panic!("no {name}")).to_owned()
 }

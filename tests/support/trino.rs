@@ -23,8 +23,8 @@ pub(crate) struct Trino {
 }
 
 impl Trino {
-    /// Starts one over the tables of this Glue and the objects of this store.
-    pub(crate) fn start(minio: &Minio, glue: &str) -> Self {
+    /// Starts one over the tables of this Glue and the objects of this store, a MinIO.
+    pub(crate) fn start(store: &str, glue: &str) -> Self {
         let (dir, port) = (WorkDir::new("trino"), free_port());
         let home = tools::dir().join("trino-476");
         let write = |name: &str, text: String| {
@@ -32,7 +32,7 @@ impl Trino {
         };
         std::fs::create_dir_all(dir.path().join("etc/catalog")).expect("a folder");
         write("etc/config.properties", config(port, &home));
-        write("etc/catalog/awsdatacatalog.properties", catalog(minio, glue));
+        write("etc/catalog/awsdatacatalog.properties", catalog(store, glue));
         let log = dir.path().join("trino.log");
         let mut process = Process::start("Trino", java(&home, dir.path()), &log);
         let address = format!("127.0.0.1:{port}");
@@ -111,8 +111,8 @@ fn config(port: u16, home: &Path) -> String {
     )
 }
 
-fn catalog(minio: &Minio, glue: &str) -> String {
-    let (store, key, secret) = (minio.endpoint(), minio.access_key(), minio.secret_key());
+fn catalog(store: &str, glue: &str) -> String {
+    let (key, secret) = (Minio::ACCESS_KEY, Minio::SECRET_KEY);
     format!(
         "connector.name=hive\nhive.metastore=glue\nhive.partition-projection-enabled=true\n\
          hive.metastore.glue.endpoint-url={glue}\nhive.metastore.glue.region=us-east-1\n\

@@ -2,14 +2,13 @@
 //! against Kafka's records where it still has them. Objects stream through; of a batch the hashes
 //! of its lines are held.
 
-use std::io::{self, BufRead, Read};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Buf, Bytes};
 use tokio::runtime::Runtime;
 
+use super::super::body::Body;
 use super::super::survey::{Counts, patiently};
 use super::AuditError;
 use crate::kafka::{KafkaError, RangeReader};
@@ -18,7 +17,7 @@ use crate::pipeline::audit::{
     TargetLines, check_content,
 };
 use crate::record::{OffsetRange, StoreError, TopicPartition};
-use crate::s3::{ObjectBytes, Store};
+use crate::s3::Store;
 
 /// How often an object is read before the reading itself is given up.
 const TRIES: u32 = 3;
@@ -127,7 +126,10 @@ impl Deep<'_> {
         for _ in 0..TRIES {
             let begun = self.runtime.block_on(patiently(|| self.store.get(&address)))?;
             let Some(bytes) = begun else { return Ok(None) };
-            let mut body = Body { bytes, piece: Bytes::new(), failed: None, of: self };
+            let came = |len| {
+                self.counts.read_bytes.fetch_add(len, Ordering::Relaxed);
+            };
+            let mut body = Body::new(bytes, self.runtime, came);
             let found = check_content(&mut body, batch, object, with);
             match body.failed {
                 None => {
@@ -160,47 +162,5 @@ impl Deep<'_> {
             );
             content.flaws.add(Flaw { key: self.roots.address(&name).key.to_string(), reason });
         }
-    }
-}
-
-/// The body of an object, as something that blocks.
-struct Body<'a> {
-    bytes: ObjectBytes,
-    piece: Bytes,
-    failed: Option<StoreError>,
-    of: &'a Deep<'a>,
-}
-
-impl BufRead for Body<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.piece.is_empty() {
-            match self.of.runtime.block_on(self.bytes.next()) {
-                Some(Ok(piece)) => {
-                    let len = piece.len() as u64;
-                    self.of.counts.read_bytes.fetch_add(len, Ordering::Relaxed);
-                    self.piece = piece;
-                }
-                Some(Err(error)) => {
-                    self.failed = Some(error.clone());
-                    return Err(io::Error::other(error));
-                }
-                None => break,
-            }
-        }
-        Ok(&self.piece)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.piece.advance(amount);
-    }
-}
-
-impl Read for Body<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let some = self.fill_buf()?;
-        let len = some.len().min(into.len());
-        into[..len].copy_from_slice(&some[..len]);
-        self.consume(len);
-        Ok(len)
     }
 }

@@ -115,17 +115,19 @@ pub(super) struct Column {
     pub(super) hive: String,
 }
 
-/// The columns of these lines, in order of their names, and what a reader ought to know.
+/// The columns of these lines, in order of their names, and what a reader ought to know. A member
+/// whose column is known without them is left out.
 pub(super) fn columns<'l>(
     lines: impl IntoIterator<Item = &'l [u8]>,
     keys: &[String],
+    known: Option<&str>,
 ) -> (Vec<Column>, Vec<String>) {
     let (mut members, mut warnings): (BTreeMap<String, Shape>, _) = (BTreeMap::new(), Vec::new());
     let mut spellings: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
     for line in lines {
         // A line with half a surrogate pair is JSON, and no text that we could look at.
         let Ok(Value::Object(object)) = serde_json::from_slice(line) else { continue };
-        for (name, value) in &object {
+        for (name, value) in object.iter().filter(|(name, _)| known != Some(name)) {
             let lower = name.to_lowercase();
             let known = members.entry(lower.clone()).or_default();
             *known = std::mem::take(known).and(Shape::of(value, 0));
@@ -178,7 +180,7 @@ mod tests {
 
     fn types(lines: &[&str], keys: &[&str]) -> Vec<(String, String)> {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        let (columns, _) = columns(lines.iter().map(|line| line.as_bytes()), &keys);
+        let (columns, _) = columns(lines.iter().map(|line| line.as_bytes()), &keys, None);
         columns.into_iter().map(|column| (column.name, column.hive)).collect()
     }
 
@@ -219,7 +221,7 @@ mod tests {
     fn names_are_made_to_fit_and_told() {
         let lines = [r#"{"dt":1,"User Id":2,"user_id":3,"größe":4,"DT":5}"#];
         let keys = ["dt".to_owned()];
-        let (columns, warnings) = columns(lines.iter().map(|line| line.as_bytes()), &keys);
+        let (columns, warnings) = columns(lines.iter().map(|line| line.as_bytes()), &keys, None);
         let names: Vec<_> = columns.iter().map(|it| (&*it.name, it.member.as_deref())).collect();
         assert_eq!(
             names,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::columns::{Column, cleaned, columns};
-use crate::pipeline::{line_of, topic_prefix};
+use crate::pipeline::topic_prefix;
 use crate::record::{Compression, Envelope, HiveKey, Layout};
 
+const ENVELOPE_MEMBER: &str = "_kafka";
 /// Every member of `_kafka`, which no sampled value has.
 const ENVELOPE: &str = "struct<topic:string,partition:int,offset:bigint,timestamp:bigint,key:string,\
                         key_base64:string,headers:array<struct<key:string,value:string,\
@@ -34,16 +35,17 @@ pub(super) struct Tables {
     pub(super) warnings: Vec<String>,
 }
 
-/// Makes the tables from a layout and the values of sampled records. `since` is the first day.
-pub(super) fn tables(layout: &Layout, topic: &str, values: &[Vec<u8>], since: &str) -> Tables {
+/// Makes the tables from a layout and sampled lines. `since` is the first day.
+pub(super) fn tables(layout: &Layout, topic: &str, lines: &[Vec<u8>], since: &str) -> Tables {
     let keys: Vec<String> = layout.partition_by.iter().map(|key| key.key().to_owned()).collect();
-    let lines: Vec<_> = values.iter().filter_map(|value| line_of(layout, value).ok()).collect();
-    let (mut columns, mut warnings) = columns(lines.iter().map(|line| &**line), &keys);
+    // Lines that have landed have the envelope in them.
+    let known = (layout.envelope == Envelope::Fields).then_some(ENVELOPE_MEMBER);
+    let (mut columns, mut warnings) = columns(lines.iter().map(|line| &**line), &keys, known);
     if lines.is_empty() {
         warnings.push("no record of the topic is a line, so the columns are not known".to_owned());
     }
     if layout.envelope == Envelope::Fields {
-        let (name, hive) = ("_kafka".to_owned(), ENVELOPE.to_owned());
+        let (name, hive) = (ENVELOPE_MEMBER.to_owned(), ENVELOPE.to_owned());
         columns.push(Column { name, member: None, hive });
     }
     if layout.partition_by.iter().any(|key| matches!(key, HiveKey::Field { .. })) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::lake::{BUCKET, Lake, ORDERS, ORDERS_COUNT, TOPICS};
+use super::lake::{BUCKET, Lake, ORDERS, ORDERS_COUNT, STRAY, STRAYS, TOPICS};
 
 const TOPIC: &str = TOPICS[0];
 
@@ -57,16 +57,45 @@ fn the_stack_of_the_project_has_a_table_over_the_sample_events() {
         ("ProjectionFrom", &*lake.day(0)),
         ("BucketName", BUCKET),
         ("DatabaseName", DATABASE),
+        ("SecondTopic", STRAYS),
     ];
     lake.athena.deploy("pipeline", &crate::deploy::template(), &choice);
     let mut table = lake.athena.table(DATABASE, ORDERS);
     assert_counted(lake, DATABASE, &table);
+    assert_strays_are_found(lake, DATABASE);
     // The stack's other choice; a second stack could not have the same bucket.
     table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"] =
         "org.apache.hive.hcatalog.data.JsonSerDe".into();
     let update = json!({"DatabaseName": DATABASE, "TableInput": table});
     lake.athena.call("glue", "update_table", update);
     assert_counted(lake, DATABASE, &table);
+}
+
+/// Records without a usable timestamp are in the table for them, and in no other.
+#[track_caller]
+fn assert_strays_are_found(lake: &Lake, database: &str) {
+    let sums = |table: &str| {
+        let query = format!(
+            "SELECT count(id), sum(sequence), sum(amount), count(user.id), min(dt), max(hour) \
+             FROM {table}"
+        );
+        lake.athena.trino.rows(database, &query)
+    };
+    let (table, unusable) = ("athena_strays", "athena_strays_unusable_time");
+    let [lost, all] = STRAY;
+    let found = |ids: std::ops::Range<i64>, dt: &str| {
+        let count = ids.end - ids.start;
+        json!([[count, ids.sum::<i64>(), 1.5 * count as f64, count, dt, "00"]])
+    };
+    assert_eq!(sums(unusable), found(0..lost, "1970-01-01"));
+    assert_eq!(sums(table), found(lost..all, &lake.day(0)));
+    // The control: with another day in its projection it finds nothing.
+    let mut elsewhere = lake.athena.table(database, unusable);
+    elsewhere["Name"] = "elsewhere".into();
+    elsewhere["Parameters"]["projection.dt.values"] = "1970-01-02".into();
+    let made = json!({"DatabaseName": database, "TableInput": elsewhere});
+    lake.athena.call("glue", "create_table", made);
+    assert_eq!(sums("elsewhere"), json!([[0, null, null, 0, null, null]]));
 }
 
 #[track_caller]

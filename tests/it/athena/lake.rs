@@ -22,6 +22,9 @@ pub(super) const TOPICS: [&str; 3] = ["athena.gzip", "athena-zstd", "athena_plai
 pub(super) const ODD: &str = "athena-odd";
 /// A topic of the events that `produce` makes.
 pub(super) const ORDERS: &str = "orders";
+/// A topic of such events, of which the first few have timestamps of no use.
+pub(super) const STRAYS: &str = "athena-strays";
+pub(super) const STRAY: [i64; 2] = [3, 5];
 /// A topic that the sink does not read.
 pub(super) const UNREAD: &str = "athena-unread";
 pub(super) const ORDERS_COUNT: u64 = 2_000;
@@ -52,7 +55,7 @@ impl Lake {
     fn fill(minio: &Minio) -> Self {
         let bucket = Bucket::create(minio, BUCKET);
         let broker = Broker::shared_v4();
-        let topics = [&TOPICS[..], &[ODD, ORDERS]].concat();
+        let topics = [&TOPICS[..], &[ODD, ORDERS, STRAYS]].concat();
         let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
         let config = SinkConfig::new(broker, &bucket, "athena")
             .set("kafka.topics", topics)
@@ -69,7 +72,7 @@ impl Lake {
     }
 
     fn produce(&self, broker: &Broker) {
-        for topic in TOPICS.into_iter().chain([ODD]) {
+        for topic in TOPICS.into_iter().chain([ODD, STRAYS]) {
             // Kafka 4 takes no timestamps that are an hour ahead.
             let any_time = ("message.timestamp.after.max.ms", "9223372036854775807");
             broker.create_topic(topic, 2, &[any_time]);
@@ -85,6 +88,9 @@ impl Lake {
             r#"{"dT":"d","user Id":4,"any":true,"casE":4,"deep":null}"#,
         ];
         broker.produce_raw(ODD, &odd.map(RawRecord::of));
+        let [lost, all] = STRAY;
+        let strays: Vec<_> = (0..all).map(|id| self.stray(id, id < lost)).collect();
+        broker.produce_raw(STRAYS, &strays);
         broker.create_topic(UNREAD, 1, &[]);
         broker.produce_raw(UNREAD, &[RawRecord::of("{\"a\":1}")]);
         let server = broker.bootstrap();
@@ -94,6 +100,14 @@ impl Lake {
             .args(["--event-time-span", "30h", "--late-share", "5%", "--late-by", "12h"])
             .output();
         assert!(said.expect("it starts").status.success());
+    }
+
+    fn stray(&self, id: i64, is_lost: bool) -> RawRecord {
+        let value =
+            json!({"id": id.to_string(), "sequence": id, "amount": 1.5, "user": {"id": "u"}});
+        let mut record = RawRecord::of(value.to_string());
+        record.timestamp_ms = Some(if is_lost { id } else { self.first_day + id });
+        record
     }
 
     /// What a record is of which nothing is odd.

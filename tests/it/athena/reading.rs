@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::lake::{Lake, ODD, TOPICS, UNREAD};
+use super::lake::{BUCKET, Lake, ODD, TOPICS, UNREAD};
 
 /// What `ddl` prints, and the one who fails where OpenX gives what it can.
 const SERDES: [(&str, &str); 2] = [
@@ -100,6 +100,56 @@ fn a_text_that_does_not_fit_gives_nothing() {
         lake.athena.run(&text.replace("`athena_zstd`", &format!("`{name}`")));
         assert_eq!(query(name), rows, "{name}");
     }
+}
+
+/// The same from the store's side: which prefixes are listed, and which objects are read.
+#[test]
+fn only_the_places_that_are_asked_for_are_listed() {
+    let Some(lake) = Lake::shared() else { return };
+    lake.athena.create_database("listed");
+    let (text, _) = lake.ddl(TOPICS[1], &["--database", "listed"]);
+    let (from, to) = (format!("raw/{}/", TOPICS[1]), "listed/table/");
+    let mut keys = Vec::new();
+    for listed in lake.bucket.list(&from) {
+        let mut object = lake.bucket.get(&listed.key);
+        object.key = listed.key.replace(&from, to);
+        lake.bucket.put(&object);
+        keys.push(object.key);
+    }
+    lake.athena.run(&text.replace(&from, to));
+    let asked = |filter: &str| {
+        let query = format!("SELECT count(id) FROM athena_zstd WHERE {filter}");
+        let rows = lake.athena.trino.rows("listed", &query);
+        (rows[0][0].as_i64().expect("a count"), lake.athena.relay.take(BUCKET, to))
+    };
+    let place = |day: i64, hour: i64| format!("{to}dt={}/hour={hour:02}/", lake.day(day));
+    let day = lake.day(1);
+    let all_hours: Vec<_> = (0..24).map(|hour| place(1, hour)).collect();
+    for (filter, rows, places) in [
+        (format!("dt = '{day}' AND hour = '07'"), 40, vec![place(1, 7)]),
+        (format!("dt = '{day}' AND hour IN ('00', '23')"), 80, vec![place(1, 0), place(1, 23)]),
+        (format!("dt = '{day}'"), 120, all_hours),
+        (format!("dt = '{}' AND hour = '07'", lake.day(9)), 0, vec![]),
+        ("dt = '1970-01-01' AND hour = '00'".to_owned(), 0, vec![]),
+    ] {
+        let (count, asked) = asked(&filter);
+        assert_eq!(count, rows, "{filter}");
+        assert_eq!(asked.listed.keys().cloned().collect::<Vec<_>>(), places, "{filter}");
+        let is_in = |key: &&String| places.iter().any(|place| key.starts_with(place));
+        let wanted: Vec<_> = keys.iter().filter(is_in).cloned().collect();
+        assert_eq!(asked.read.into_keys().collect::<Vec<_>>(), wanted, "{filter}");
+        // A place that holds nothing is looked at once more.
+        assert!(asked.listed.values().all(|count| *count <= 2), "{filter}: {:?}", asked.listed);
+    }
+    // The control: without a filter on its keys all of the projection is listed, all objects read.
+    let (count, asked) = asked("id >= 0");
+    assert_eq!((count, asked.read.len()), (360, keys.len() - lost(&keys)));
+    assert!(asked.listed.len() >= 4 * 24, "{:?}", asked.listed);
+}
+
+/// How many of the objects hold records without a usable timestamp, which have a table of their own.
+fn lost(keys: &[String]) -> usize {
+    keys.iter().filter(|key| key.contains("dt=1970-01-01")).count()
 }
 
 /// An object that nobody can read fails each query that opens it, and no other.

@@ -83,8 +83,48 @@ pub(super) fn rules(cloud: &mut Cloud) -> Vec<(String, String, i64)> {
     rules
 }
 
+/// Through the network's way to S3 only buckets of the account can be written, and all be read.
+pub(super) fn endpoint_statements(account: &str) -> Value {
+    let own = json!({"StringEquals": {"aws:ResourceAccount": account}});
+    json!([
+        {"Sid": "OwnBuckets", "Effect": "Allow", "Principal": "*", "Action": "s3:*",
+            "Resource": "*", "Condition": own},
+        {"Sid": "Packages", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+            "Resource": "*"},
+    ])
+}
+
 fn rule(from: &str, to: &str) -> (String, String, i64) {
     (format!("{from}SecurityGroup"), format!("{to}SecurityGroup"), 9092)
+}
+
+/// Kafka's disk is a resource of its own, in the instance's zone, attached to it, and goes with
+/// nobody. What is told of it.
+pub(super) fn assert_data_outlives(cloud: &mut Cloud, instance: &Value) -> Value {
+    let disks = instance["BlockDeviceMappings"].as_array().expect("disks").iter();
+    let disks: Vec<_> = disks
+        .map(|disk| (disk["DeviceName"].as_str().unwrap(), &disk["Ebs"]["DeleteOnTermination"]))
+        .collect();
+    assert_eq!(disks, [("/dev/xvda", &json!(true)), ("/dev/sdf", &json!(false))]);
+    let mut found = cloud.call("ec2", "describe_volumes", json!({}));
+    let volumes = found["Volumes"].as_array_mut().expect("volumes");
+    let is_its = |volume: &&mut Value| {
+        let attached = &volume["Attachments"][0];
+        attached["InstanceId"] == instance["InstanceId"] && attached["Device"] == "/dev/sdf"
+    };
+    let volume = volumes.iter_mut().find(is_its).expect("a volume").take();
+    assert_eq!(volume["Size"], 50);
+    assert_eq!(volume["AvailabilityZone"], instance["Placement"]["AvailabilityZone"]);
+    volume
+}
+
+/// The role that an instance has by its profile.
+fn role_of(cloud: &mut Cloud, machine: &Machine) -> String {
+    let profile = machine.shape["IamInstanceProfile"]["Arn"].as_str().expect("a profile");
+    let name = json!({"InstanceProfileName": profile.rsplit('/').next()});
+    let found = cloud.call("iam", "get_instance_profile", name);
+    let role = found["InstanceProfile"]["Roles"][0]["RoleName"].as_str().expect("a role");
+    role.split('-').nth(1).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -101,15 +141,13 @@ fn one_instance_holds_broker_and_sink() {
     assert!(machine.has("RUNS_SINK='yes'") && machine.has("TOPICS='orders'"));
     // Its own setup finds out where the broker listens.
     assert!(machine.has("BOOTSTRAP_SERVERS=''") && machine.has("KAFKA_PARTITIONS='6'"));
-    let disks = machine.shape["BlockDeviceMappings"].as_array().expect("disks");
-    let disks: Vec<_> = disks
-        .iter()
-        .map(|disk| (disk["DeviceName"].as_str().unwrap(), &disk["Ebs"]["DeleteOnTermination"]))
-        .collect();
-    assert_eq!(disks, [("/dev/xvda", &json!(true)), ("/dev/sdf", &json!(false))]);
+    assert_data_outlives(&mut cloud, &machine.shape);
+    assert_eq!(role_of(&mut cloud, machine), "SinkRole");
     assert_eq!(rules(&mut cloud), [rule("Client", "Broker")]);
     let found = cloud.call("ec2", "describe_vpc_endpoints", json!({}));
-    assert_eq!(found["VpcEndpoints"][0]["ServiceName"], "com.amazonaws.us-east-1.s3");
+    let endpoint = &found["VpcEndpoints"][0];
+    assert_eq!(endpoint["ServiceName"], "com.amazonaws.us-east-1.s3");
+    assert_eq!(endpoint["PolicyDocument"]["Statement"], endpoint_statements("123456789012"));
     let filter = json!({"Filters": [{"Name": "cidr", "Values": ["10.80.0.0/24"]}]});
     let found = cloud.call("ec2", "describe_vpcs", filter);
     assert_eq!(found["Vpcs"].as_array().map(Vec::len), Some(1));
@@ -125,11 +163,24 @@ fn one_instance_holds_broker_and_sink() {
 fn a_sink_of_its_own_is_let_into_the_broker() {
     needs_servers!();
     let mut cloud = Cloud::moto();
-    let choice = [("KafkaMode", "zookeeper"), ("SinkPlacement", "own"), ("SecondTopic", "clicks")];
+    let choice = [
+        ("KafkaMode", "zookeeper"),
+        ("SinkPlacement", "own"),
+        ("SecondTopic", "clicks"),
+        ("AvailabilityZone", "us-east-1b"),
+    ];
     cloud.deploy("two", &template(), &choice).expect("a stack");
     let machines = machines(&mut cloud, "two");
     let [(broker, first), (sink, second)] = &machines[..] else { panic!("two instances") };
     assert_eq!((&**broker, &**sink), ("broker", "sink"));
+    for (machine, role) in [(first, "BrokerRole"), (second, "SinkRole")] {
+        // moto forgets that an instance is where its subnet is.
+        let subnet = json!({"SubnetIds": [machine.shape["SubnetId"]]});
+        let found = cloud.call("ec2", "describe_subnets", subnet);
+        assert_eq!(found["Subnets"][0]["AvailabilityZone"], "us-east-1b");
+        assert_eq!(role_of(&mut cloud, machine), role);
+    }
+    assert_data_outlives(&mut cloud, &first.shape);
     assert!(first.has("KAFKA_MODE='zookeeper'") && first.has("KAFKA_VERSION='3.9.1'"));
     assert!(first.has("RUNS_SINK='no'"));
     assert!(second.has("KAFKA_MODE='none'") && second.has("RUNS_SINK='yes'"));
@@ -207,12 +258,29 @@ fn the_bucket_is_encrypted_with_the_key_that_was_chosen() {
 }
 
 #[test]
+fn a_deleted_stack_leaves_what_cannot_be_had_again_and_lets_go_of_the_rest() {
+    let text = template();
+    let kept = "    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n";
+    for name in ["Bucket", "DataVolume", "DataAttachment"] {
+        let (_, block) = text.split_once(&format!("\n  {name}:\n")).expect(name);
+        assert!(block.split("    Properties:\n").next().expect("a head").contains(kept), "{name}");
+    }
+    // The stand-ins delete a workgroup in any case, AWS refuses one in which queries ran.
+    let (_, group) = text.split_once("Type: AWS::Athena::WorkGroup\n").expect("a workgroup");
+    let group = group.split("Type: AWS::").next().expect("its block");
+    assert!(group.contains("\n      RecursiveDeleteOption: true\n"));
+}
+
+#[test]
 fn every_instance_is_closed_by_the_text() {
     let text = template();
     let instances = text.matches("Type: AWS::EC2::Instance\n").count();
     let metadata = "MetadataOptions: { HttpEndpoint: enabled, HttpTokens: required, HttpPutResponseHopLimit: 1 }";
     assert_eq!(text.matches(metadata).count(), instances);
-    assert_eq!(text.matches("Ebs: {").count(), text.matches("Encrypted: true").count());
+    let volumes = text.matches("Ebs: {").count() + text.matches("Type: AWS::EC2::Volume\n").count();
+    assert_eq!(volumes, text.matches("Encrypted: true").count());
+    // moto forgets a volume's tags, by which the guide finds it.
+    assert!(text.contains("Tags: [{ Key: Name, Value: !Sub \"${AWS::StackName}-kafka-data\" }]"));
     // Neither stand-in takes a lifecycle from a stack; cfn-lint knows its form.
     assert!(text.contains("AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }"));
     for never in

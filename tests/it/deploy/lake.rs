@@ -64,6 +64,7 @@ fn the_crawler_keeps_one_table_a_topic() {
     let paths: Vec<_> = targets.iter().filter_map(|target| target["Path"].as_str()).collect();
     assert_eq!(paths, ["raw/orders/", "raw/clicks/"].map(|path| format!("s3://{BUCKET}/{path}")));
     assert_eq!(crawler["DatabaseName"], "kafka");
+    assert_eq!(crawler["Schedule"]["ScheduleExpression"], "cron(10 * * * ? *)");
     assert_eq!(crawler["SchemaChangePolicy"]["DeleteBehavior"], "LOG");
     let text = crawler["Configuration"].as_str().expect("text");
     let configuration: Value = serde_json::from_str(text).expect("JSON");
@@ -153,7 +154,8 @@ fn the_workgroup_enforces_its_limit() {
 fn alarms_watch_each_instance_and_groups_let_nobody_in() {
     needs_servers!();
     let mut cloud = Cloud::ministack();
-    let choice = [("KafkaMode", "kraft"), ("SinkPlacement", "own")];
+    let topic = "arn:aws:sns:us-east-1:000000000000:ops";
+    let choice = [("KafkaMode", "kraft"), ("SinkPlacement", "own"), ("AlarmTopicArn", topic)];
     cloud.deploy("lake", &without_instances(), &choice).expect("a stack");
     let found = cloud.call("cloudwatch", "describe_alarms", json!({}));
     let alarms = found["MetricAlarms"].as_array().expect("alarms");
@@ -165,11 +167,14 @@ fn alarms_watch_each_instance_and_groups_let_nobody_in() {
     };
     for id in ["i-0123456789abcdef0", "i-0123456789abcdef1"] {
         let host = watched(id, "StatusCheckFailed_System").expect("an alarm");
-        assert_eq!(host["AlarmActions"], json!(["arn:aws:automate:us-east-1:ec2:recover"]));
+        assert_eq!(host["AlarmActions"], json!(["arn:aws:automate:us-east-1:ec2:recover", topic]));
         let system = watched(id, "StatusCheckFailed_Instance").expect("an alarm");
-        assert_eq!(system["AlarmActions"], json!(["arn:aws:automate:us-east-1:ec2:reboot"]));
-        assert!(watched(id, "StatusCheckFailed_AttachedEBS").is_some());
+        assert_eq!(system["AlarmActions"], json!(["arn:aws:automate:us-east-1:ec2:reboot", topic]));
+        let volume = watched(id, "StatusCheckFailed_AttachedEBS").expect("an alarm");
+        assert_eq!(volume["AlarmActions"], json!([topic]));
     }
+    let scan = alarms.iter().find(|alarm| alarm["MetricName"] == "ProcessedBytes");
+    assert_eq!(scan.expect("an alarm")["AlarmActions"], json!([topic]));
     assert_eq!(alarms.len(), 7, "{alarms:#?}");
     let found = cloud.call("ec2", "describe_security_groups", json!({}));
     let groups = found["SecurityGroups"].as_array().expect("groups");

@@ -1,20 +1,14 @@
 //! What the roles of the stack may do, where IAM is enforced: what they need, and nothing else.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{BUCKET, LAKE, template, with};
 use crate::needs_servers;
 use crate::support::cloud::{Cloud, Keys, TEMPLATES, output};
-use crate::support::kafka::{Broker, Bulk};
-use crate::support::sink::{Sink, SinkConfig};
-
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A stack over plain HTTP: the bucket's policy refuses that, and is taken off so that the roles'
 /// own rights decide.
-fn lake(more: &[(&str, &str)]) -> (Cloud, Value) {
+pub(super) fn lake(more: &[(&str, &str)]) -> (Cloud, Value) {
     let mut cloud = Cloud::ministack();
     let stack = cloud.deploy("lake", &template(), &with(&LAKE, more)).expect("a stack");
     cloud.call("s3", "delete_bucket_policy", json!({"Bucket": BUCKET}));
@@ -57,7 +51,19 @@ fn user(cloud: &mut Cloud, name: &str) -> Keys {
     [part("AccessKeyId"), part("SecretAccessKey"), None]
 }
 
-fn object(bucket: &str, key: &str) -> Value {
+fn session(role: &str) -> Value {
+    json!({"RoleArn": role, "RoleSessionName": "test"})
+}
+
+/// A bucket of somebody else, with an object that would be the table's in ours.
+fn others(cloud: &mut Cloud) -> &'static str {
+    const OTHERS: &str = "somebody-elses";
+    cloud.call("s3", "create_bucket", json!({"Bucket": OTHERS}));
+    cloud.call("s3", "put_object", object(OTHERS, "raw/orders/a"));
+    OTHERS
+}
+
+pub(super) fn object(bucket: &str, key: &str) -> Value {
     json!({"Bucket": bucket, "Key": key})
 }
 
@@ -66,7 +72,11 @@ fn the_sinks_role_puts_below_its_prefixes_and_no_more() {
     needs_servers!();
     let (mut cloud, stack) = lake(&[]);
     cloud.call("s3", "put_object", object(BUCKET, "elsewhere/there"));
-    let keys = cloud.assume(&output(&stack, "SinkRoleArn"));
+    let role = output(&stack, "SinkRoleArn");
+    // It is for instances, and for nobody who merely may ask for roles.
+    let eve = user(&mut cloud, "eve");
+    Actor(&mut cloud, eve).may_not("sts.assume_role", session(&role));
+    let keys = cloud.assume(&role);
     let mut sink = Actor(&mut cloud, keys);
     for key in ["raw/orders/dt=2026-11-22/hour=16/a.json.gz", "dead-letters/raw/orders/a.json.gz"] {
         sink.may("s3.put_object", object(BUCKET, key));
@@ -123,12 +133,23 @@ fn without_the_policy_or_without_tls_nothing_is_put() {
 fn the_crawlers_role_reads_tables_and_writes_one_database() {
     needs_servers!();
     let (mut cloud, _) = lake(&[]);
-    cloud.call("s3", "put_object", object(BUCKET, "raw/orders/a"));
-    cloud.call("s3", "put_object", object(BUCKET, "dead-letters/raw/orders/a"));
+    let others = others(&mut cloud);
+    for key in ["raw/orders/a", "dead-letters/raw/orders/a", "athena-results/a", "elsewhere/a"] {
+        cloud.call("s3", "put_object", object(BUCKET, key));
+    }
     cloud.call("glue", "create_database", json!({"DatabaseInput": {"Name": "other"}}));
     let crawler = cloud.call("glue", "get_crawler", json!({"Name": "lake-crawler"}));
     let role = crawler["Crawler"]["Role"].as_str().expect("a role");
-    // Only Glue may take this role; the test opens it, for its rights are what is looked at.
+    // Only Glue may take this role, and only for this account.
+    let eve = user(&mut cloud, "eve");
+    Actor(&mut cloud, eve).may_not("sts.assume_role", session(role));
+    let found = cloud.call("iam", "get_role", json!({"RoleName": role.rsplit('/').next()}));
+    let trust = &found["Role"]["AssumeRolePolicyDocument"]["Statement"];
+    let own = json!({"StringEquals": {"aws:SourceAccount": "000000000000"}});
+    let wanted = json!([{"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"},
+        "Action": "sts:AssumeRole", "Condition": own}]);
+    assert_eq!(*trust, wanted);
+    // The test opens it, for its rights are what is looked at.
     let everyone = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}]});
     let name = role.rsplit('/').next().expect("a name");
@@ -147,8 +168,15 @@ fn the_crawlers_role_reads_tables_and_writes_one_database() {
     crawler.may_not("glue.delete_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
     crawler.may_not("s3.put_object", object(BUCKET, "raw/orders/b"));
     crawler.may_not("s3.delete_object", object(BUCKET, "raw/orders/a"));
-    crawler.may_not("s3.head_object", object(BUCKET, "dead-letters/raw/orders/a"));
-    crawler.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "dead-letters/"}));
+    for key in ["dead-letters/raw/orders/a", "athena-results/a", "elsewhere/a"] {
+        crawler.may_not("s3.head_object", object(BUCKET, key));
+    }
+    for prefix in ["dead-letters/", "athena-results/", "elsewhere/", ""] {
+        crawler.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": prefix}));
+    }
+    crawler.may_not("s3.head_object", object(others, "raw/orders/a"));
+    crawler.may_not("s3.list_objects_v2", json!({"Bucket": others, "Prefix": "raw/orders/"}));
+    crawler.may_not("athena.get_work_group", json!({"WorkGroup": "lake"}));
 }
 
 #[test]
@@ -157,16 +185,21 @@ fn the_analysts_role_queries_and_changes_nothing() {
     let choice =
         [("AnalystArn", "arn:aws:iam::000000000000:user/ann"), ("CatalogMode", "projection")];
     let (mut cloud, stack) = lake(&choice);
-    cloud.call("s3", "put_object", object(BUCKET, "raw/orders/a"));
+    let others = others(&mut cloud);
+    for key in ["raw/orders/a", "dead-letters/raw/orders/a", "elsewhere/a"] {
+        cloud.call("s3", "put_object", object(BUCKET, key));
+    }
     cloud.call("athena", "create_work_group", json!({"Name": "other"}));
+    cloud.call("glue", "create_database", json!({"DatabaseInput": {"Name": "other"}}));
     let role = output(&stack, "AnalystRoleArn");
-    let session = json!({"RoleArn": role, "RoleSessionName": "test"});
     let bob = user(&mut cloud, "bob");
-    Actor(&mut cloud, bob).may_not("sts.assume_role", session);
+    Actor(&mut cloud, bob).may_not("sts.assume_role", session(&role));
     let ann = user(&mut cloud, "ann");
     let keys = cloud.assume_as(&ann, &role);
     let mut analyst = Actor(&mut cloud, keys);
-    analyst.may("s3.head_object", object(BUCKET, "raw/orders/a"));
+    for key in ["raw/orders/a", "dead-letters/raw/orders/a"] {
+        analyst.may("s3.head_object", object(BUCKET, key));
+    }
     analyst.may("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "raw/"}));
     analyst.may("s3.put_object", object(BUCKET, "athena-results/a"));
     analyst.may("glue.get_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
@@ -177,41 +210,17 @@ fn the_analysts_role_queries_and_changes_nothing() {
     analyst.may_not("athena.start_query_execution", query("other"));
     analyst.may_not("athena.update_work_group", json!({"WorkGroup": "lake"}));
     analyst.may_not("glue.delete_table", json!({"DatabaseName": "kafka", "Name": "orders"}));
-    analyst.may_not("s3.put_object", object(BUCKET, "raw/orders/b"));
-    analyst.may_not("s3.delete_object", object(BUCKET, "raw/orders/a"));
-}
-
-/// The real sink, under the role's keys and nothing else.
-#[test]
-fn the_sink_runs_under_its_role() {
-    needs_servers!();
-    let broker = Broker::shared_v4();
-    broker.create_topic("deploy-role", 3, &[]);
-    broker.produce_many(&Bulk::new("deploy-role", 3, 1_000));
-    let (mut cloud, stack) = lake(&[("Topic", "deploy-role")]);
-    let [id, secret, token] = cloud.assume(&output(&stack, "SinkRoleArn")).map(Option::unwrap);
-    let text = format!(
-        "[kafka]\nbootstrap_servers = \"{}\"\ntopics = [\"deploy-role\"]\ngroup_id = \"deploy-role\"\n\
-         [s3]\nbucket = \"{BUCKET}\"\nregion = \"us-east-1\"\nendpoint = \"{}\"\n\
-         force_path_style = true\n[layout]\nprefix = \"raw\"\n[http]\nlisten = \"off\"\n",
-        broker.bootstrap(),
-        cloud.endpoint
-    );
-    let config = SinkConfig::of_text(&text)
-        .env("AWS_ACCESS_KEY_ID", &id)
-        .env("AWS_SECRET_ACCESS_KEY", &secret)
-        .env("AWS_SESSION_TOKEN", &token);
-    Sink::spawn(&config, &["check"]).wait_success(PATIENCE);
-    Sink::run_until_end(&config).wait_success(PATIENCE);
-    Sink::spawn(&config, &["audit", "--no-cache"]).wait_success(PATIENCE);
-    let prefix = json!({"Bucket": BUCKET, "Prefix": "raw/deploy-role/"});
-    let listed = cloud.call("s3", "list_objects_v2", prefix);
-    let mut records = 0;
-    for listed in listed["Contents"].as_array().expect("objects") {
-        let key = listed["Key"].as_str().expect("a key");
-        let head = cloud.call("s3", "head_object", object(BUCKET, key));
-        let count = head["Metadata"]["records"].as_str().expect("metadata");
-        records += count.parse::<u64>().expect("a number");
+    for key in ["raw/orders/b", "dead-letters/b", "elsewhere/b"] {
+        analyst.may_not("s3.put_object", object(BUCKET, key));
     }
-    assert_eq!(records, 1_000);
+    analyst.may_not("s3.delete_object", object(BUCKET, "raw/orders/a"));
+    analyst.may_not("s3.delete_object", object(BUCKET, "athena-results/a"));
+    analyst.may_not("s3.head_object", object(BUCKET, "elsewhere/a"));
+    analyst.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET, "Prefix": "elsewhere/"}));
+    analyst.may_not("s3.list_objects_v2", json!({"Bucket": BUCKET}));
+    analyst.may_not("s3.head_object", object(others, "raw/orders/a"));
+    analyst.may_not("s3.put_object", object(others, "athena-results/a"));
+    analyst.may_not("s3.list_objects_v2", json!({"Bucket": others, "Prefix": "raw/"}));
+    analyst.may_not("glue.get_database", json!({"Name": "other"}));
+    analyst.may_not("iam.list_users", json!({}));
 }

@@ -70,30 +70,37 @@ impl Drop for Disk {
 }
 
 /// The machine, and what is around it.
-struct Site {
-    machine: Machine,
+pub(super) struct Site {
+    pub(super) machine: Machine,
     // After the machine, which uses it.
-    _disk: Disk,
-    bucket: Bucket,
+    disk: Disk,
+    pub(super) bucket: Bucket,
     /// Where the world reads what it hands out.
     dir: WorkDir,
 }
 
 impl Site {
-    fn new() -> Option<Self> {
+    pub(super) fn new(bucket: &str) -> Option<Self> {
         if !tools::machine_is_here() {
             return None;
         }
-        let bucket = Bucket::create(Minio::shared()?, BUCKET);
+        let bucket = Bucket::create(Minio::shared()?, bucket);
         let dir = WorkDir::new("first-boot");
         let files = dir.path().join("files");
         std::fs::create_dir(&files).expect("a folder");
         std::fs::copy(rpm_package("0.1.0"), files.join(PACKAGE)).expect("the package");
         let disk = Disk::new(dir.path());
         let machine = Machine::boot_alone(&[], &disk.0)?;
-        let site = Self { machine, _disk: disk, bucket, dir };
+        let site = Self { machine, disk, bucket, dir };
         site.prepare();
         Some(site)
+    }
+
+    /// Another machine in the place of this one, of which only the disk is left.
+    pub(super) fn replace_machine(&mut self) {
+        self.machine.power_off();
+        self.machine = Machine::boot_alone(&[], &self.disk.0).expect("another machine");
+        self.prepare();
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -123,7 +130,7 @@ impl Site {
         self.machine.write("/usr/local/share/ca-certificates/world.crt", &certificate);
         self.machine.run(&["update-ca-certificates"]);
         let hosts: String = names.iter().map(|name| format!("10.80.0.10 {name}\n")).collect();
-        let buckets = format!("10.80.0.10 {BUCKET}.s3.us-east-1.amazonaws.com\n");
+        let buckets = format!("10.80.0.10 {}.s3.us-east-1.amazonaws.com\n", self.bucket.name());
         self.machine.write("/etc/hosts", &format!("127.0.0.1 localhost\n{hosts}{buckets}"));
         self.machine.write("/usr/local/bin/dnf", DNF);
         self.machine.run(&["chmod", "+x", "/usr/local/bin/dnf"]);
@@ -133,7 +140,7 @@ impl Site {
     }
 
     /// Metadata, time, S3 and downloads, until it is dropped.
-    fn world(&self, policy: &Value) -> Process {
+    pub(super) fn world(&self, policy: &Value) -> Process {
         self.set_clock(3_600);
         std::fs::write(self.file("policy.json"), policy.to_string()).expect("a policy");
         for address in ["169.254.169.254", "169.254.169.123"] {
@@ -153,21 +160,22 @@ impl Site {
     }
 
     /// How far the world's clock is off, in seconds.
-    fn set_clock(&self, offset: i64) {
+    pub(super) fn set_clock(&self, offset: i64) {
         std::fs::write(self.file("clock-offset"), offset.to_string()).expect("a file");
     }
 
-    fn start_chrony(&self) {
+    pub(super) fn start_chrony(&self) {
         let start = "p=/run/chrony/chronyd.pid; if [ -e $p ]; then kill $(cat $p); fi; \
                      while [ -e $p ]; do sleep 0.1; done; chronyd -x";
         self.machine.run(&["bash", "-c", start]);
     }
 
     /// Runs user data as cloud-init would, with a little before it.
-    fn boot_once(&self, before: &str, user_data: &str) -> (i32, String) {
+    pub(super) fn boot_once(&self, before: &str, user_data: &str) -> (i32, String) {
         self.machine.write("/var/lib/user-data", user_data);
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-        let boot = ["env", "-i", path, "bash", "/var/lib/user-data"];
+        // What is not there now does not come.
+        let boot = ["env", "-i", path, "TRIES=1", "bash", "/var/lib/user-data"];
         if before.is_empty() {
             return self.machine.try_run(&boot);
         }
@@ -182,13 +190,25 @@ impl Site {
         assert!(code == 1 && said.contains(sentence), "{sentence}: {code}: {said}");
     }
 
+    /// The parameters of a stack that say where the package is.
+    pub(super) fn package(&self) -> [(&'static str, String); 2] {
+        let url = format!("https://packages.example.org/{PACKAGE}");
+        [("PackageUrl", url), ("PackageSha256", self.sha256())]
+    }
+
+    /// The sink's program on the machine, with the stack's configuration.
+    pub(super) fn sink(&self, args: &[&str]) -> String {
+        let config = ["--config", "/etc/kafka-s3-sink/sink.toml"];
+        self.machine.run(&[&["kafka-s3-sink"], args, &config].concat())
+    }
+
     fn sha256(&self) -> String {
         run(Command::new("sha256sum").arg(self.file("files").join(PACKAGE)))[..64].to_owned()
     }
 }
 
 /// Records that stand in the bucket, each of them once.
-fn landed(bucket: &Bucket) -> usize {
+pub(super) fn landed(bucket: &Bucket) -> usize {
     let mut seen = std::collections::BTreeSet::new();
     let mut count = 0;
     for listed in bucket.list("raw/orders/") {
@@ -204,16 +224,15 @@ fn landed(bucket: &Bucket) -> usize {
 
 #[test]
 fn an_instance_of_the_stack_runs_from_its_first_boot() {
-    let Some(site) = Site::new() else { return };
-    let url = format!("https://packages.example.org/{PACKAGE}");
-    let sha256 = site.sha256();
+    let Some(site) = Site::new(BUCKET) else { return };
+    let [url, (_, sha256)] = &site.package();
     let common = [("BucketName", BUCKET), ("KafkaPartitions", "3")];
-    let package = [("PackageUrl", &*url), ("PackageSha256", &*sha256)];
+    let package = [(url.0, &*url.1), ("PackageSha256", &**sha256)];
     let with = |more: &[(&'static str, &str)]| {
         crate::deploy::instances::first_boot(&[&common[..], more].concat())
     };
     let (text, policy) = with(&package);
-    let other = text.replace(&sha256, &"0".repeat(64));
+    let other = text.replace(sha256, &"0".repeat(64));
 
     site.fails("", &text, "no instance metadata: without it there are no credentials");
     let _world = site.world(&policy);
@@ -221,7 +240,7 @@ fn an_instance_of_the_stack_runs_from_its_first_boot() {
     site.fails("", &text, "the clock is not in step after a minute");
     site.set_clock(0);
     site.start_chrony();
-    site.fails("", &with(&[]).0, "PackageUrl was not given, so nothing is installed");
+    site.fails("", &with(&[]).0, "neither PackageUrl nor PackageS3Uri was given, so nothing");
     site.fails("", &other, "is not the one whose SHA-256 was given");
     site.fails("", &text.replace(PACKAGE, "none.rpm"), "the package could not be fetched from");
     let full = "printf '#!/bin/sh\\necho 99' > /df; chmod +x /df; mount --bind /df /usr/bin/df;";
@@ -239,20 +258,17 @@ fn an_instance_of_the_stack_runs_from_its_first_boot() {
     assert!(machine.run(&["cat", "/etc/kafka-s3-sink/sink.toml"]).contains("# mine"));
     assert_eq!(machine.run(&["grep", "-c", "/var/lib/kafka", "/etc/fstab"]), "1\n");
     assert!(machine.run(&["findmnt", "/var/lib/kafka"]).contains("xfs"));
+    // Without its disk it would still boot.
+    assert!(machine.run(&["cat", "/etc/fstab"]).contains(" xfs defaults,noatime,nofail 0 2\n"));
     for unit in ["kafka", "kafka-topics", "kafka-s3-sink"] {
         assert_eq!(machine.show(unit, "ActiveState"), "active", "{unit}");
         assert_eq!(machine.show(unit, "UnitFileState"), "enabled", "{unit}");
     }
     assert!(machine.read_journal().contains("orders: created, with 3 Kafka partitions"));
 
-    let sink = |args: &[&str]| {
-        machine.run(
-            &[&["kafka-s3-sink"], args, &["--config", "/etc/kafka-s3-sink/sink.toml"]].concat(),
-        )
-    };
-    sink(&["produce", "--topic", "orders", "--count", &RECORDS.to_string()]);
+    site.sink(&["produce", "--topic", "orders", "--count", &RECORDS.to_string()]);
     machine.run(&["systemctl", "stop", "kafka-s3-sink"]);
-    sink(&["run", "--until-end"]);
+    site.sink(&["run", "--until-end"]);
     assert_eq!(landed(&site.bucket), RECORDS);
-    sink(&["audit", "--no-cache"]);
+    site.sink(&["audit", "--no-cache"]);
 }

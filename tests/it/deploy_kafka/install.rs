@@ -1,5 +1,8 @@
 //! The script itself, in a machine that is booted for it.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use super::release::mirror;
 use super::shipped;
 use crate::support::kafka::{Broker, Bulk, Version};
@@ -54,6 +57,24 @@ fn a_newer_version_over_an_older_one_keeps_configuration_data_and_offsets() {
     assert!(code == 1 && said.contains("Kafka 4.2.0 is installed, which is newer"), "{said}");
     let (code, said) = machine.try_run(&install(&["3.9.1", "zookeeper", DATA]));
     assert!(code == 1 && said.contains("which is newer"), "{said}");
+}
+
+/// The address of a mirror that has no release, and whose clock is as many seconds ahead.
+fn mirror_of_time(offset: i64) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(offset);
+            let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
+            let answer = format!(
+                "HTTP/1.1 404 Not Found\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}")
 }
 
 /// What a script of the machine does before the installation, and what the installation then says.
@@ -115,8 +136,18 @@ fn what_a_machine_lacks_is_told_and_nothing_is_installed() {
         assert_eq!(code, 1, "{trouble}: it was installed all the same");
     }
     machine.run(&["rm", "-rf", "/etc/kafka"]);
+    for (offset, wanted) in [
+        (3_600, "s off what the mirror says: look at chronyc tracking"),
+        (-3_600, "s off what the mirror says: look at chronyc tracking"),
+        (200, "no release of Kafka 4.2.0 was found; looked in: http"),
+    ] {
+        let mirror = mirror_of_time(offset);
+        let other = ["--mirror", &*mirror, "--keys", "/srv/mirror/KEYS"];
+        let args = ["/srv/kafka/install.sh", "4.2.0", "kraft", DATA, "--listen", "127.0.0.1"];
+        let (code, said) = machine.try_run(&[&args[..], &other].concat());
+        assert!(code == 1 && said.contains(wanted), "{offset}: {code}: {said}");
+    }
     // The address of the default route, where there is one that is private.
-
     let fake = format!(
         "mkdir -p /f && printf '#!/bin/sh\\necho 192.0.2.1 via 10.1.0.1 dev eth0 src 10.1.2.3 uid 0' > /f/ip && \
          chmod +x /f/ip && PATH=/f:$PATH /srv/kafka/install.sh 4.2.0 kraft {DATA} --config-only /c && cat /c/bootstrap.env"

@@ -9,6 +9,7 @@ mod files;
 mod first_boot;
 mod install;
 mod release;
+mod replaced;
 mod services;
 mod three;
 

@@ -39,10 +39,12 @@ fn make_key(gnupg: &Path) {
 fn release(mirror: &Path, gnupg: &Path, version: &str) {
     let name = format!("kafka_2.13-{version}");
     let archive = mirror.join(format!("{name}.tgz"));
-    let libs = tools::dir().join(format!("kafka-{version}"));
+    let from = tools::dir().join(format!("kafka-{version}"));
+    fetch_logging(&from);
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(libs).args(["--transform", &format!("s,^,{name}/,"), "-I", "gzip -1", "-cf"]);
-    run(tar.arg(&archive).arg("libs"));
+    tar.arg("-C").arg(from).arg("--exclude=libs/slf4j-simple*");
+    tar.args(["--transform", "s,^logging,libs,", "--transform", &format!("s,^,{name}/,")]);
+    run(tar.args(["-I", "gzip -1", "-cf"]).arg(&archive).args(["libs", "logging"]));
     let hash = String::from_utf8(run(Command::new("sha512sum").arg(&archive))).expect("text");
     let hash = hash[..128].to_uppercase();
     let groups: Vec<_> =
@@ -54,6 +56,30 @@ fn release(mirror: &Path, gnupg: &Path, version: &str) {
         .args(["--armor", "--detach-sign", "-o"])
         .arg(path(&archive, "asc"))
         .arg(&archive));
+}
+
+/// What a release has between Kafka and its logging, and reads the shipped files of it: log4j 2 for
+/// Kafka 4, reload4j for 3.9. The servers of other tests have something plainer there.
+fn fetch_logging(kafka: &Path) {
+    let logging = kafka.join("logging");
+    if logging.exists() {
+        return;
+    }
+    let files = std::fs::read_dir(kafka.join("libs")).expect("libraries");
+    let names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
+    let number = |library: &str| {
+        let number =
+            |name: &&str| name.strip_prefix(library)?.strip_suffix(".jar").map(str::to_owned);
+        names.iter().filter_map(|name| name.to_str()).find_map(|name| number(&name))
+    };
+    let artefact = match (number("log4j-core-"), number("slf4j-api-")) {
+        (Some(log4j), _) => format!("org.apache.logging.log4j:log4j-slf4j-impl:{log4j}"),
+        (None, slf4j) => format!("org.slf4j:slf4j-reload4j:{}", slf4j.expect("slf4j")),
+    };
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"]);
+    maven.arg(format!("-Dartifact={artefact}"));
+    run(maven.arg(format!("-DoutputDirectory={}", logging.display())));
 }
 
 fn path(archive: &Path, more: &str) -> PathBuf {

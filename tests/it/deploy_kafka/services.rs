@@ -1,6 +1,4 @@
-//! The units as shipped, under a systemd of their own: ZooKeeper, Kafka, the topics, and a sink.
-//!
-//! The sink's own unit is not of this folder; a plain one stands in for it.
+//! The units as shipped, under a systemd of their own: ZooKeeper, Kafka, the topics, and the sink.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +51,9 @@ impl Site {
         let text = format!("[topic.{topic}]\npartitions = {PARTITIONS}\nretention = \"forever\"\n");
         machine.write("/etc/kafka-s3-sink/topics.toml", &text);
         machine.write("/etc/kafka-s3-sink/sink.toml", &config.text());
-        machine.write("/etc/systemd/system/kafka-s3-sink.service", &sink_unit(&bucket));
+        let unit = include_str!("../../../deploy/systemd/kafka-s3-sink.service");
+        machine.write("/etc/systemd/system/kafka-s3-sink.service", unit);
+        machine.write("/etc/kafka-s3-sink/env", &sink_environment(&bucket));
         machine.run(&["systemctl", "enable", "--quiet", "kafka-s3-sink"]);
         Some(Self { machine, broker, bucket, topic: topic.to_owned() })
     }
@@ -118,15 +118,10 @@ impl Site {
     }
 }
 
-fn sink_unit(bucket: &Bucket) -> String {
-    let [(key, key_value), (secret, secret_value)] = bucket.credentials();
-    format!(
-        "[Unit]\nAfter=network-online.target kafka.service kafka-topics.service\nStartLimitIntervalSec=0\n\
-         [Service]\nType=notify\nDynamicUser=yes\nRestart=on-failure\nRestartSec=1\n\
-         Environment={key}={key_value} {secret}={secret_value} AWS_EC2_METADATA_DISABLED=true\n\
-         ExecStart={SINK} run --config /etc/kafka-s3-sink/sink.toml\n\
-         [Install]\nWantedBy=multi-user.target\n"
-    )
+/// What an instance's role would be for.
+fn sink_environment(bucket: &Bucket) -> String {
+    let keys = bucket.credentials().map(|(name, value)| format!("{name}={value}\n"));
+    format!("{}AWS_EC2_METADATA_DISABLED=true\n", keys.concat())
 }
 
 /// The lines of a journal that say this of our units, in their order.
@@ -137,6 +132,17 @@ fn said(journal: &str, what: &str) -> Vec<String> {
         ORDER.contains(&unit).then(|| unit.to_owned())
     };
     journal.lines().filter_map(unit).collect()
+}
+
+/// By `log4j.properties`: its pattern, and of ZooKeeper's clients only what goes wrong.
+fn assert_logs_as_shipped(journal: &str) {
+    let line = regex::Regex::new(r"java\[\d+\]: INFO kafka\.server\.KafkaServer: .*started")
+        .expect("regex");
+    assert!(line.is_match(journal), "{journal}");
+    for never in ["log4j:", "SLF4J:", "INFO org.apache.zookeeper"] {
+        let found = journal.lines().find(|line| line.contains(never));
+        assert_eq!(found, None);
+    }
 }
 
 #[test]
@@ -154,6 +160,7 @@ fn all_come_up_in_order_at_boot_and_a_shutdown_drains_them() {
     let kafka = journal.find("Started kafka.service").expect("kafka");
     assert!(kafka < topics && topics < sink, "{journal}");
     assert!(journal.contains(&format!("{}: created, with 4 Kafka partitions", site.topic)));
+    assert_logs_as_shipped(&journal);
 
     let expected = site.broker.produce_many(&site.bulk(3000));
     site.wait_read(3000.0);

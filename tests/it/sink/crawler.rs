@@ -18,29 +18,70 @@ const ALIKE: f64 = 0.7;
 /// Until it has seen more, a crawler judges a file by its first megabyte.
 const SAMPLE: usize = 1 << 20;
 
-/// What of a key follows the bucket's name, taken apart.
-struct Place<'a> {
-    /// The folders between the table and the object, as `key=value`.
-    hive: Vec<(&'a str, &'a str)>,
-    name: &'a str,
+/// An object as a crawler sees it.
+#[derive(Clone, Debug)]
+struct Seen {
+    key: String,
+    body: Vec<u8>,
+    /// Its first line.
+    first: String,
+    /// The names of its columns.
+    columns: BTreeSet<String>,
 }
 
-fn place<'a>(table: &str, key: &'a str) -> Place<'a> {
-    let mut parts: Vec<&str> =
-        key.strip_prefix(table).expect("below the table").split('/').collect();
-    let name = parts.pop().expect("a name");
-    let pair = |part: &'a str| part.split_once('=').unwrap_or_else(|| panic!("{key}: {part}"));
-    Place { hive: parts.into_iter().map(pair).collect(), name }
-}
-
-/// The names of a folder's columns, over all its objects.
-fn columns(case: &Case<'_>, keys: &[&str]) -> BTreeSet<String> {
-    let mut columns = BTreeSet::new();
-    for line in keys.iter().flat_map(|key| case.bucket.lines(key)) {
-        let line: Value = serde_json::from_str(&line).expect("a line is one JSON value");
-        columns.extend(line.as_object().expect("and an object").keys().cloned());
+impl Seen {
+    fn of(key: &str, body: &[u8], lines: &[String]) -> Self {
+        let mut columns = BTreeSet::new();
+        for line in lines {
+            let line: Value = serde_json::from_str(line).expect("a line is one JSON value");
+            columns.extend(line.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+        }
+        let first = lines.first().cloned().unwrap_or_default();
+        Self { key: key.to_owned(), body: body[..2].to_owned(), first, columns }
     }
-    columns
+
+    /// The folders between the table and the object, as `key=value`, and its name.
+    fn place(&self, table: &str) -> Option<(Vec<(&str, &str)>, &str)> {
+        let mut parts: Vec<&str> = self.key.strip_prefix(table)?.split('/').collect();
+        let name = parts.pop()?;
+        let pairs: Option<Vec<_>> = parts.into_iter().map(|part| part.split_once('=')).collect();
+        Some((pairs?, name))
+    }
+
+    /// What of it alone keeps it out of the table.
+    fn flaw(&self, table: &str, topic: &str) -> Option<&'static str> {
+        let Some((hive, name)) = self.place(table) else {
+            return Some("a folder that is no key=value");
+        };
+        let keys: Vec<_> = hive.iter().map(|(key, _)| *key).collect();
+        [
+            (keys != ["dt", "hour"], "other keys, another order or another level"),
+            (!name.ends_with(".json.gz"), "another format or compression by its name"),
+            (self.body != [0x1f, 0x8b], "another compression"),
+            (!name.starts_with(topic), "another topic's"),
+            // The classifier takes an array of the whole file for one object.
+            (!self.first.starts_with('{'), "no object in its first line"),
+            (self.first.len() >= SAMPLE, "a first line longer than what is sampled"),
+        ]
+        .into_iter()
+        .find_map(|(is_wrong, what)| is_wrong.then_some(what))
+    }
+}
+
+/// Why a crawler would not make one table of these, if so.
+fn flaw(topic: &str, objects: &[Seen]) -> Option<String> {
+    let table = format!("raw/{topic}/");
+    let mut folders = BTreeMap::<Vec<(&str, &str)>, BTreeSet<&str>>::new();
+    for object in objects {
+        if let Some(what) = object.flaw(&table, topic) {
+            return Some(format!("{}: {what}", object.key));
+        }
+        let (hive, _) = object.place(&table).expect("no flaw");
+        folders.entry(hive).or_default().extend(object.columns.iter().map(String::as_str));
+    }
+    let all: BTreeSet<_> = folders.values().flatten().collect();
+    let unlike = folders.iter().find(|(_, own)| own.len() as f64 / all.len() as f64 <= ALIKE);
+    unlike.map(|(folder, _)| format!("{folder:?}: a schema unlike the others"))
 }
 
 fn assert_one_table(case: &Case<'_>, topic: &str) {
@@ -51,32 +92,48 @@ fn assert_one_table(case: &Case<'_>, topic: &str) {
     assert!(stack.contains(&format!(r#""TableLevelConfiguration":{TABLE_LEVEL}}}"#)));
     assert!(stack.contains("- Path: !Sub s3://${Bucket}/${LayoutPrefix}/${Topic}/\n"));
 
-    let objects = case.bucket.list(&table);
-    assert!(objects.len() > 20, "{}", objects.len());
-    let mut folders = BTreeMap::<Vec<(&str, &str)>, Vec<&str>>::new();
-    for object in &objects {
-        let place = place(&table, &object.key);
-        // The same keys in the same order, and nothing at any other level.
-        let keys: Vec<_> = place.hive.iter().map(|(key, _)| *key).collect();
-        assert_eq!(keys, ["dt", "hour"], "{}", object.key);
-        // One format and one compression, which crawlers know.
-        assert!(place.name.ends_with(".json.gz"), "{}", object.key);
-        assert!(place.name.starts_with(topic), "another topic's: {}", object.key);
-        let body = case.bucket.get(&object.key).body;
-        assert_eq!(body[..2], [0x1f, 0x8b], "{}", object.key);
-        folders.entry(place.hive).or_default().push(&object.key);
-    }
-    assert!(folders.len() > 24, "hours of two days: {}", folders.len());
-    let unusable = [("dt", "1970-01-01"), ("hour", "00")];
-    assert!(folders.contains_key(unusable.as_slice()), "a place of the same form");
+    let seen = |listed: &Listed| {
+        let body = case.bucket.get(&listed.key).body;
+        Seen::of(&listed.key, &body, &case.bucket.lines(&listed.key))
+    };
+    let objects: Vec<_> = case.bucket.list(&table).iter().map(seen).collect();
+    assert_eq!(flaw(topic, &objects), None);
+    let hours: BTreeSet<_> =
+        objects.iter().filter_map(|object| object.key.rsplit_once('/')).map(|it| it.0).collect();
+    assert!(hours.len() > 24, "hours of two days: {}", hours.len());
+    let unusable = format!("{table}dt=1970-01-01/hour=00");
+    assert!(hours.contains(&*unusable), "a place of the same form");
+}
 
-    let all: BTreeSet<_> = folders.values().flat_map(|keys| columns(case, keys)).collect();
-    for (folder, keys) in &folders {
-        let alike = columns(case, keys).len() as f64 / all.len() as f64;
-        assert!(alike > ALIKE, "{folder:?}: {alike}");
-        // Not an array of the whole file, which the classifier takes for one object.
-        let first = &case.bucket.lines(keys[0])[0];
-        assert!(first.starts_with('{') && first.len() < SAMPLE);
+/// The control: layouts that make a crawler skip folders, or make other tables, are told.
+#[test]
+fn a_layout_that_a_crawler_would_not_make_one_table_of_is_told() {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const LINE: &str = r#"{"a":1,"b":2,"c":3}"#;
+    let object = |key: &str, body: &[u8], line: &str| {
+        Seen::of(&format!("raw/t/{key}"), body, &[line.to_owned()])
+    };
+    let good: Vec<_> = (0..24)
+        .map(|hour| object(&format!("dt=2026-11-22/hour={hour:02}/t-0-1.json.gz"), GZIP, LINE))
+        .collect();
+    assert_eq!(flaw("t", &good), None);
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(SAMPLE));
+    for (key, body, line, wanted) in [
+        ("dt=2026-11-22/t-0-1.json.gz", GZIP, LINE, "another level"),
+        ("hour=16/dt=2026-11-22/t-0-1.json.gz", GZIP, LINE, "another order"),
+        ("day=2026-11-22/hour=16/t-0-1.json.gz", GZIP, LINE, "other keys"),
+        ("dt=2026-11-22/hour=16/part=0/t-0-1.json.gz", GZIP, LINE, "another level"),
+        ("2026-11-22/16/t-0-1.json.gz", GZIP, LINE, "no key=value"),
+        ("dt=2026-11-22/hour=16/t-0-1.json.zst", GZIP, LINE, "compression by its name"),
+        ("dt=2026-11-22/hour=16/t-0-1.json.gz", b"{\"", LINE, "another compression"),
+        ("dt=2026-11-22/hour=16/u-0-1.json.gz", GZIP, LINE, "another topic's"),
+        ("dt=2026-11-22/hour=16/t-0-1.json.gz", GZIP, r#"[{"a":1}]"#, "no object"),
+        ("dt=2026-11-22/hour=16/t-0-1.json.gz", GZIP, &*long, "longer than"),
+        ("dt=2026-11-23/hour=16/t-0-1.json.gz", GZIP, r#"{"a":1}"#, "unlike the others"),
+    ] {
+        let objects = [&good[..], &[object(key, body, line)]].concat();
+        let told = flaw("t", &objects).unwrap_or_else(|| panic!("{key} is let through"));
+        assert!(told.contains(wanted), "{key}: {told}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::instances::machines;
+use super::super::instances::{assert_data_outlives, endpoint_statements, machines};
 use super::super::{folder, queries, template, without_instances};
 use super::{BUCKET, NAME};
 use crate::support::cloud::Cloud;
@@ -89,6 +89,15 @@ pub(super) fn assert_instances_of_the_stack(cloud: &mut Cloud, parameters: &[(&s
         assert_eq!(ours.shape["InstanceType"], theirs.shape["InstanceType"]);
         let disks = |shape: &Value| shape["BlockDeviceMappings"].as_array().map(Vec::len);
         assert_eq!(disks(&ours.shape), disks(&theirs.shape));
+        if name == "broker" {
+            let volume = assert_data_outlives(cloud, &ours.shape);
+            assert_eq!(
+                (&volume["VolumeType"], &volume["Encrypted"]),
+                (&json!("gp3"), &json!(true))
+            );
+            let name = json!({"Key": "Name", "Value": format!("{NAME}-kafka-data")});
+            assert!(volume["Tags"].as_array().is_some_and(|tags| tags.contains(&name)), "{volume}");
+        }
         assert_eq!(ours.shape["MetadataOptions"]["HttpTokens"], "required");
     }
 }
@@ -160,6 +169,7 @@ pub(super) fn assert_crawler_and_workgroup(cloud: &mut Cloud) {
     for part in ["SchemaChangePolicy", "RecrawlPolicy"] {
         assert_eq!(crawler[part], file[part]);
     }
+    assert_eq!(crawler["Schedule"]["ScheduleExpression"], "cron(10 * * * ? *)");
     let found = cloud.call("athena", "get_work_group", json!({"WorkGroup": NAME}));
     let group = &found["WorkGroup"]["Configuration"];
     assert_eq!(group["EnforceWorkGroupConfiguration"], true);
@@ -168,12 +178,65 @@ pub(super) fn assert_crawler_and_workgroup(cloud: &mut Cloud) {
     assert_eq!(group["ResultConfiguration"]["OutputLocation"], *results);
 }
 
-pub(super) fn assert_alarms(cloud: &mut Cloud, count: usize) {
+pub(super) fn assert_endpoint(cloud: &mut Cloud) {
+    let found = cloud.call("ec2", "describe_vpc_endpoints", json!({}));
+    let endpoint = &found["VpcEndpoints"][0];
+    assert_eq!(endpoint["ServiceName"], "com.amazonaws.us-east-1.s3");
+    assert_eq!(endpoint["PolicyDocument"]["Statement"], endpoint_statements("123456789012"));
+}
+
+/// Each profile has the one role of its name, and each instance has a profile.
+pub(super) fn assert_profiles(cloud: &mut Cloud, wanted: &[&str]) {
+    let found = cloud.call("iam", "list_instance_profiles", json!({}));
+    let profiles = found["InstanceProfiles"].as_array().expect("profiles");
+    let mut names: Vec<_> = profiles
+        .iter()
+        .map(|profile| {
+            let name = profile["InstanceProfileName"].as_str().expect("a name");
+            assert_eq!(profile["Roles"][0]["RoleName"], name);
+            name.trim_start_matches(NAME).trim_start_matches('-')
+        })
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, wanted);
+    for (name, machine) in machines(cloud, NAME) {
+        let profile = machine.shape["IamInstanceProfile"]["Arn"].to_string();
+        let own = if wanted.contains(&&*name) { &*name } else { "sink" };
+        assert!(profile.contains(&format!("instance-profile/{NAME}-{own}\"")), "{name}: {profile}");
+    }
+}
+
+/// Where a group's instances may go: the group or addresses, and the port.
+pub(super) fn ways_out(cloud: &mut Cloud, group: &str) -> Vec<(String, i64)> {
+    let filter =
+        json!({"Filters": [{"Name": "group-name", "Values": [format!("{NAME}-{group}")]}]});
+    let found = cloud.call("ec2", "describe_security_groups", filter);
+    let rules = found["SecurityGroups"][0]["IpPermissionsEgress"].as_array().expect("rules");
+    let mut ways = Vec::new();
+    for rule in rules {
+        let port = rule["FromPort"].as_i64().expect("a port");
+        assert_eq!(rule["ToPort"], port);
+        let of = |list: &str, name: &str| {
+            let list = rule[list].as_array().cloned().unwrap_or_default();
+            list.iter().filter_map(|it| it[name].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let to = [of("IpRanges", "CidrIp"), of("UserIdGroupPairs", "GroupId")].concat();
+        ways.extend(to.into_iter().map(|to| (to, port)));
+    }
+    ways.sort_by_key(|(_, port)| *port);
+    ways
+}
+
+pub(super) fn assert_alarms(cloud: &mut Cloud, count: usize, topic: &str) {
     let found = cloud.call("cloudwatch", "describe_alarms", json!({}));
     let alarms = found["MetricAlarms"].as_array().expect("alarms");
     let metrics = alarms.iter().map(|alarm| alarm["MetricName"].as_str().expect("a metric"));
     let metrics: BTreeSet<_> = metrics.collect();
     assert_eq!((alarms.len(), metrics.len()), (count, 4), "{metrics:?}");
+    let hears = |alarm: &Value| {
+        alarm["AlarmActions"].as_array().is_some_and(|all| all.contains(&json!(topic)))
+    };
+    assert!(alarms.iter().all(hears), "{alarms:#?}");
 }
 
 pub(super) fn assert_tables(cloud: &mut Cloud) {
