@@ -2,7 +2,7 @@
 # Prints the licence of every crate that is linked into the binary, and of the C libraries in them:
 # each text once, below the names that it belongs to. Offline; after a `cargo build` or `cargo fetch`.
 #
-#   licences.sh TARGET      TARGET: x86_64-unknown-linux-gnu, ...
+#   licences.sh TARGET [FEATURES]     TARGET: x86_64-unknown-linux-gnu, ...; FEATURES as cargo takes them
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -12,8 +12,9 @@ trap 'rm -r "$folder"' EXIT
 
 # "name version|licence" of what is linked. OpenSSL comes through its build alone.
 linked() {
-  cargo tree --offline --locked --target "$1" -e normal --prefix none -f '{p}|{l}'
-  cargo tree --offline --locked --target "$1" -e normal,build --prefix none -f '{p}|{l}' | grep '^openssl-src '
+  local tree=(cargo tree --offline --locked --prefix none -f '{p}|{l}' --target "$@")
+  "${tree[@]}" -e normal
+  "${tree[@]}" -e normal,build | grep '^openssl-src '
 }
 
 # add NAME FILE: the same text in another crate is one text.
@@ -38,12 +39,12 @@ collect() {
     done < <(find "$sources" -maxdepth 4 -type f \( -iname 'LICEN[CS]E*' -o -iname 'COPYING*' -o -iname 'NOTICE*' \) \
       -not -path '*/test*' -not -path '*/contrib/*' -not -path '*/docs/*' -not -name '*.rs' -not -name '*.py' | sort)
     [ "$found" = yes ] || printf '    brings no text; by %s\n' "$(authors "$sources")"
-  done < <(linked "$1" | sed -n 's/^\([^ ]*\) v\([^ |]*\)[^|]*|\(.*\)/\1 \2 \3/p' | sed 's/ (\*)$//' | grep -v '^kafka-s3-sink ' | LC_ALL=C sort -u)
+  done < <(linked "$@" | sed -n 's/^\([^ ]*\) v\([^ |]*\)[^|]*|\(.*\)/\1 \2 \3/p' | sed 's/ (\*)$//' | grep -v '^kafka-s3-sink ' | LC_ALL=C sort -u)
 }
 
 authors() { sed -n 's/^authors = \[\(.*\)\]/\1/p' "$1/Cargo.toml" | grep . || echo "its authors"; }
 
-collect "$1" >"$folder/list"
+collect "$@" >"$folder/list"
 printf 'kafka-s3-sink is under the Apache License 2.0. Linked into it are:\n\n'
 cat "$folder/list"
 for text in $(cd "$folder" && LC_ALL=C ls -- *.text); do
