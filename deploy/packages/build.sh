@@ -5,16 +5,20 @@
 #   deploy/packages/build.sh --arch aarch64     for the other one
 #   deploy/packages/build.sh --binary FILE      from a binary that is there
 #   deploy/packages/build.sh --version 0.2.0    under another version than Cargo.toml's
+#   deploy/packages/build.sh --settings FILE    with this as /etc/kafka-s3-sink/sink.toml
 #   deploy/packages/build.sh --no-sbom          without the list of what is inside, for a quick try
 #   deploy/packages/build.sh --out DIR          somewhere else
 #
 # The binary is linked by zig against glibc 2.34, the one of Amazon Linux 2023, so that it runs there
 # and on whatever is newer, wherever it is built. A binary that needs more is refused. What is lacking
 # of nfpm, zig and cargo-cyclonedx is installed below target/packages/tools, in the versions below; it
-# takes Go, Python and Rust. The same sources give the same packages.
+# takes Go, Python and Rust. The same sources are meant to give the same packages, wherever they lie:
+# reproducible.sh tries it.
 set -euo pipefail
 
 readonly GLIBC=2.34
+# Where the sources, the crates and what is made of them lie for the compilers, see fix_paths.
+readonly FIXED=/tmp/kafka-s3-sink-build
 readonly NFPM_VERSION=v2.43.0
 readonly ZIG_PACKAGES="ziglang==0.17.1 cargo-zigbuild==0.24.0"
 readonly CYCLONEDX_VERSION=0.5.9
@@ -25,7 +29,7 @@ target_dir=${CARGO_TARGET_DIR:-$repo/target}
 out=$target_dir/packages
 tools=$target_dir/packages/tools
 arch=$(uname -m)
-binary="" with_sbom=yes
+binary="" with_sbom=yes settings=deploy/packages/sink.toml
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 say() { printf 'packages: %s\n' "$*" >&2; }
@@ -34,12 +38,13 @@ die() { say "$*"; exit 1; }
 while [ $# -gt 0 ]; do
   case $1 in
     --no-sbom) with_sbom=no ;;
-    --arch | --binary | --version | --out)
+    --arch | --binary | --version | --settings | --out)
       [ $# -ge 2 ] || die "$1 wants a value"
       case $1 in
         --arch) arch=$2 ;;
         --binary) binary=$2 ;;
         --version) version=$2 ;;
+        --settings) settings=$2 ;;
         --out) out=$2 ;;
       esac
       shift
@@ -54,10 +59,15 @@ case $arch in
   *) die "--arch is x86_64 or aarch64" ;;
 esac
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "$version is no version, write it like 0.2.0"
-[ -z "$binary" ] || [ -f "$binary" ] || die "there is no $binary"
+for file in "$binary" "$settings"; do
+  [ -z "$file" ] || [ -f "$file" ] || die "there is no $file"
+done
 target=$arch-unknown-linux-gnu
 stage=$out/stage-$arch
 papers=$out/papers
+# ISA-L is built for this kind of machine alone, see build_isal.
+linked=()
+[ "$arch" = "$(uname -m)" ] || linked=(--no-default-features)
 
 # What tests/setup.sh has installed is taken from there.
 setup_nfpm() {
@@ -85,36 +95,59 @@ setup_cyclonedx() {
   rm -rf "$tools/target"
 }
 
+# Compilers write paths into what they make: C has the names of its sources, and OpenSSL the folder that
+# it was made in, as flags and as the place of its engines. So for them all lies where it lies on every
+# machine, behind links.
+fix_paths() {
+  mkdir -m 700 "$FIXED" 2>/dev/null || die "$FIXED is there: another build runs, or one was cut off: then remove it"
+  trap 'rm -r "$FIXED"' EXIT
+  cargo_home=${CARGO_HOME:-$HOME/.cargo}
+  mkdir -p "$cargo_home" "$target_dir"
+  ln -s "$repo" "$FIXED/src"
+  ln -s "$cargo_home" "$FIXED/cargo"
+  ln -s "$target_dir" "$FIXED/target"
+}
+
+# fixed CARGO'S-COMMAND ARGUMENTS
+fixed() {
+  CARGO_HOME=$FIXED/cargo CARGO_TARGET_DIR=$FIXED/target CARGO_ZIGBUILD_CACHE_DIR=$FIXED/target/packages/zig \
+    cargo "$1" --manifest-path "$FIXED/src/Cargo.toml" --release --locked "${@:2}"
+}
+
 # ISA-L's build does not take zig for a compiler, so this machine's own makes it, for this kind of
 # machine alone: it asks nothing of glibc that zig's would not have. The other kind goes without.
 build_isal() {
-  features="--no-default-features"
+  features=(--no-default-features)
   [ "$arch" = "$(uname -m)" ] || return 0
-  cargo build --release --locked -p isal-sys --message-format=json >"$out/isal.json"
+  fixed build -p isal-sys --message-format=json >"$out/isal.json"
   ISAL_INSTALL_PREFIX=$(sed -n 's/.*"reason":"build-script-executed".*isal-sys.*"out_dir":"\([^"]*\)".*/\1/p' "$out/isal.json")
   rm "$out/isal.json"
   [ -e "$ISAL_INSTALL_PREFIX/lib/libisal.a" ] || die "ISA-L was not built: $ISAL_INSTALL_PREFIX/lib/libisal.a is not there"
   export ISAL_INSTALL_PREFIX
-  features="--no-default-features --features isal-prebuilt"
+  features+=(--features isal-prebuilt)
 }
 
-# The paths of this machine are no part of the binary.
 build_binary() {
-  local features
+  local features cargo_home
   setup_zig
   mkdir -p "$out"
+  fix_paths
   build_isal
   if [ "$arch" != "$(uname -m)" ] && ! rustc --print target-libdir --target "$target" | xargs test -d; then
     rustup target add "$target"
   fi
   say "building for $target, glibc $GLIBC (ten minutes)"
   # OpenSSL keeps the time of its build. That of our last commit would build all of C again each time.
-  # shellcheck disable=SC2086 # a list of words
+  # Rust looks behind the links.
   SOURCE_DATE_EPOCH=0 \
-    RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$repo=/src" \
-    cargo zigbuild $features --release --locked --bin kafka-s3-sink --target "$target.$GLIBC"
+    RUSTFLAGS="$(remap "$FIXED/cargo=/cargo" "$cargo_home=/cargo" "$FIXED/src=/src" "$FIXED/target=/target" \
+      "$target_dir=/target" "$repo=/src" "$(rustc --print sysroot)=/rust")" \
+    fixed zigbuild "${features[@]}" --bin kafka-s3-sink --target "$target.$GLIBC"
   binary=$target_dir/$target/release/kafka-s3-sink
 }
+
+# Of those that match the last one counts.
+remap() { printf -- '--remap-path-prefix=%s ' "$@"; }
 
 # Looks at what it was linked with, and does not trust the linker's word. readelf and not objdump, which
 # reads the binaries of its own kind of machine alone.
@@ -164,7 +197,7 @@ fill_stage() {
   put 644 $doc README.md CHANGELOG.md SECURITY.md docs/*.md config/complete.toml config/minimal.toml
   put 644 $doc LICENSE
   mv "$stage/$doc/LICENSE" "$stage/$doc/copyright"
-  deploy/packages/licences.sh "$target" >"$stage/$doc/LICENSES.txt"
+  deploy/packages/licences.sh "$target" "${linked[@]}" >"$stage/$doc/LICENSES.txt"
   gzip -9n "$stage/$doc/LICENSES.txt"
   [ $with_sbom = no ] || sbom "$stage/$doc"
   find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
@@ -184,7 +217,7 @@ zig_objcopy() {
 
 sbom() {
   setup_cyclonedx
-  cargo cyclonedx -q --format json --spec-version 1.5 --target "$target" --override-filename sbom.cdx
+  cargo cyclonedx -q --format json --spec-version 1.5 --target "$target" "${linked[@]}" --override-filename sbom.cdx
   sed "s,$repo,/src,g" sbom.cdx.json >"$1/sbom.cdx.json"
   rm sbom.cdx.json
 }
@@ -192,7 +225,7 @@ sbom() {
 package() {
   local kind
   for kind in deb rpm; do
-    VERSION=$version ARCH=$package_arch STAGE=$stage \
+    VERSION=$version ARCH=$package_arch STAGE=$stage SETTINGS=$settings \
       nfpm package --config deploy/packages/nfpm.yaml --packager $kind --target "$out" >&2
   done
 }

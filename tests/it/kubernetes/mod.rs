@@ -3,6 +3,7 @@
 //! here: nothing is scheduled, no controller acts.
 
 mod configuration;
+mod network;
 mod refused;
 mod rendered;
 mod security;
@@ -20,6 +21,13 @@ const EXAMPLES: [&str; 4] = ["minimal", "everything", "msk", "minio"];
 
 /// The oldest that Chart.yaml takes, and others up to the newest whose schemas are to be had.
 const VERSIONS: [&str; 5] = ["1.29", "1.31", "1.33", "1.35", "1.37"];
+
+/// What KEDA asks a Prometheus, for pods named `lake-sink-...` in the namespace `data`.
+pub(crate) fn keda_query() -> String {
+    let objects = Objects::of("everything", &[]);
+    let trigger = &objects.one("ScaledObject")["spec"]["triggers"][0]["metadata"];
+    trigger["query"].as_str().expect("a query").to_owned()
+}
 
 fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/kafka-s3-sink")

@@ -14,6 +14,17 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         &[r#"config.kafka.bootstrap_servers="""#],
         "config.kafka.bootstrap_servers is missing",
     ),
+    (
+        "minimal",
+        &[r#"config.kafka.bootstrap_servers="a:9092, broker1""#],
+        r#"config.kafka.bootstrap_servers: "broker1" has no port: write host:port"#,
+    ),
+    ("minimal", &[r#"config.kafka.bootstrap_servers="a:9092,""#], "\"\" has no port"),
+    (
+        "minio",
+        &["networkPolicy.scrapers=[]"],
+        "networkPolicy.scrapers is empty, so the Prometheus that podMonitor.enabled calls",
+    ),
     ("minimal", &[r#"config.kafka.group_id="""#], "config.kafka.group_id is missing"),
     ("minimal", &[r#"config.http.listen="127.0.0.1:1""#], "config.http is written by the chart"),
     ("minimal", &[r#"config.http.token_file="/x""#], "http.tokenSecret in its place"),

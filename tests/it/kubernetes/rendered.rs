@@ -129,6 +129,15 @@ fn a_member_is_called_after_its_pod_unless_keda_scales() {
 }
 
 #[test]
+fn none_is_a_number_of_replicas_too() {
+    needs_servers!();
+    for (value, replicas) in [("0", 0), ("null", 1), ("2", 2)] {
+        let objects = Objects::of("minimal", &[&format!("replicaCount={value}")]);
+        assert_eq!(objects.one("StatefulSet")["spec"]["replicas"], replicas, "{value}");
+    }
+}
+
+#[test]
 fn a_pod_may_drain_for_as_long_as_it_says() {
     needs_servers!();
     for (values, seconds) in [
@@ -149,7 +158,8 @@ fn a_change_of_the_configuration_rolls_pods_and_nothing_else_does() {
     assert_ne!(pod(&[r#"config.rotation.max_age="1m""#]), before);
     assert_ne!(pod(&[r#"membership.sessionTimeout="1m""#]), before);
     assert_eq!(pod(&["replicaCount=5"]), before);
-    assert_eq!(pod(&["podMonitor.enabled=true", "networkPolicy.enabled=true"]), before);
+    assert_eq!(pod(&["podMonitor.enabled=true"]), before);
+    assert_eq!(pod(&["networkPolicy.enabled=true"]), before);
 }
 
 #[test]
@@ -204,51 +214,4 @@ fn the_lag_that_scales_is_a_metric_of_these_pods() {
     std::fs::write(dir.path().join("rules.yml"), rules.to_string()).expect("a file");
     let (code, text) = promtool(dir.path(), &["check", "rules", "rules.yml"], "");
     assert_eq!(code, 0, "{text}");
-}
-
-#[test]
-fn services_budgets_and_monitors_mean_the_sinks_and_not_the_audits() {
-    needs_servers!();
-    let objects = Objects::of("everything", &[]);
-    let labels = &objects.pod()["metadata"]["labels"];
-    let audit = &objects.one("CronJob")["spec"]["jobTemplate"]["spec"]["template"];
-    let selectors = [
-        &objects.one("Service")["spec"]["selector"],
-        &objects.one("StatefulSet")["spec"]["selector"]["matchLabels"],
-        &objects.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-        &objects.one("PodMonitor")["spec"]["selector"]["matchLabels"],
-    ];
-    let selects = |selector: &serde_json::Value, labels: &serde_json::Value| {
-        let wanted = selector.as_object().expect("labels");
-        !wanted.is_empty() && wanted.iter().all(|(name, value)| labels[name] == *value)
-    };
-    for selector in selectors {
-        assert!(selects(selector, labels), "{selector} {labels}");
-        assert!(!selects(selector, &audit["metadata"]["labels"]), "{selector}");
-    }
-    let policy = &objects.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"];
-    assert!(selects(policy, labels) && selects(policy, &audit["metadata"]["labels"]), "{policy}");
-    let args = &audit["spec"]["containers"][0]["args"];
-    assert_eq!(args[0], "audit");
-    assert_eq!(args[5], "2026-11-01");
-}
-
-#[test]
-fn the_policy_lets_out_what_the_settings_name() {
-    needs_servers!();
-    let ports = |name: &str| {
-        let objects = Objects::of(name, &[]);
-        let rules = objects.one("NetworkPolicy")["spec"]["egress"].as_array().cloned();
-        let ports = rules.expect("rules").into_iter().map(|rule| {
-            let ports = rule["ports"].as_array().expect("ports").clone();
-            ports.into_iter().map(|port| port["port"].as_u64().expect("a port")).collect()
-        });
-        ports.collect::<Vec<Vec<u64>>>()
-    };
-    assert_eq!(
-        ports("everything"),
-        [vec![53, 53], vec![9093, 9094], vec![443], vec![80], vec![80], vec![3128]]
-    );
-    assert_eq!(ports("msk"), [vec![53, 53], vec![9098], vec![443]]);
-    assert_eq!(ports("minio"), [vec![53, 53], vec![9092], vec![9000], vec![80]]);
 }

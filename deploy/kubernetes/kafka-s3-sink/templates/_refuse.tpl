@@ -13,11 +13,18 @@ wrong types are refused by values.schema.json before. */ -}}
 {{ include "sink.wrongScale" . }}
 {{ include "sink.wrongTimes" . }}
 {{ include "sink.wrongMemory" . }}
+{{ include "sink.wrongNetwork" . }}
 {{- end -}}
 
 {{- define "sink.wrongConfig" -}}
 {{- $config := .Values.config -}}
-{{- if not (dig "kafka" "bootstrap_servers" "" $config) }}
+{{- with dig "kafka" "bootstrap_servers" "" $config }}
+{{- range splitList "," . }}
+{{- if not (regexMatch ".:[0-9]+$" (trim .)) }}
+config.kafka.bootstrap_servers: {{ trim . | quote }} has no port: write host:port, separated by commas
+{{- end }}
+{{- end }}
+{{- else }}
 config.kafka.bootstrap_servers is missing: write host:port, separated by commas
 {{- end }}
 {{- if not (dig "kafka" "topics" list $config) }}
@@ -135,5 +142,11 @@ resources.limits.memory is {{ .Values.resources.limits.memory }}, and config.mem
 {{- end }}
 {{- else if lt (div $container 2) $least }}
 resources.limits.memory is {{ .Values.resources.limits.memory }}: the sink takes half of it, and needs {{ divf $least $mib | ceil }}MiB for records of {{ divf $largest $mib }}MiB and kafka.lanes = {{ $lanes }}, so give it {{ divf (mul 2 $least) $mib | ceil }}Mi at least, or lower config.records.max_bytes
+{{- end }}
+{{- end -}}
+
+{{- define "sink.wrongNetwork" -}}
+{{- if and .Values.networkPolicy.enabled .Values.podMonitor.enabled (not .Values.networkPolicy.scrapers) }}
+networkPolicy.scrapers is empty, so the Prometheus that podMonitor.enabled calls would not be let in: name the namespace that it runs in
 {{- end }}
 {{- end -}}
