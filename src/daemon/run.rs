@@ -47,7 +47,7 @@ pub fn run(
     options: RunOptions,
     source: &dyn Source,
 ) -> Result<Outcome, DaemonError> {
-    descriptors::check(&settings)?;
+    let spool_files = descriptors::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("s3")
@@ -60,6 +60,7 @@ pub fn run(
         metrics: Arc::new(Metrics::new()),
         status: Arc::new(Status::new()),
         held: Held::default(),
+        spool_files,
         stop: Arc::new(AtomicBool::new(false)),
         began: Instant::now(),
     };
@@ -89,6 +90,7 @@ fn run_in(
 ) -> Result<Outcome, DaemonError> {
     let flusher = Arc::new(Flusher::default());
     serve_http(world, Arc::clone(&flusher))?;
+    let spool = start::open_spool(world)?;
     let Some((store, conditional)) = start::open_store(world, options, signals)? else {
         return Ok(Outcome::Done);
     };
@@ -112,7 +114,8 @@ fn run_in(
         tracing::warn!("no topic matches kafka.topics, so the end is reached already");
         return Ok(Outcome::Done);
     }
-    let lanes = Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget };
+    let lanes =
+        Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget, spool };
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());
     flusher.set_lanes(&handles);

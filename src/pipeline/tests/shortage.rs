@@ -38,6 +38,7 @@ fn replaying(count: i32) -> Driven {
         on_lost_offsets: LostOffsetsPolicy::Error,
         on_offset_out_of_range: OutOfRangePolicy::Stop,
         fenced_deadline: Duration::from_secs(60),
+        spool: None,
     };
     let (fetching, committed) = Default::default();
     let mut driven = Driven { sink: Sink::new(settings), fetching, committed };
