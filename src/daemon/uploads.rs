@@ -110,3 +110,19 @@ fn held(body: &Body) -> u64 {
 fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_body_counts_by_what_it_takes_in_memory() {
+        let body = |len| Body { segments: vec![Bytes::from(vec![0; len])], ..Body::default() };
+        assert_eq!(units(held(&body(0))), 1);
+        assert_eq!(units(held(&body(5 << 20))), 5 * 64);
+        assert_eq!(units(u64::MAX), u32::MAX >> 4, "and no semaphore panics");
+        assert!(u32::MAX >> 4 <= Semaphore::MAX_PERMITS as u32);
+    }
+}

@@ -47,7 +47,7 @@ fn disk_of(file: &File) -> Option<(u64, u64)> {
     let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open as long as the file is borrowed, and `disk` is written alone.
     let failed = unsafe { libc::fstatvfs(file.as_raw_fd(), &raw mut disk) } != 0;
-    let (block, size) = (disk.f_frsize as u64, disk.f_blocks as u64);
+    let (block, size) = (disk.f_frsize, disk.f_blocks);
     // Some file systems of clusters do not say how large they are.
-    (!failed && size > 0).then(|| (size * block, disk.f_bavail as u64 * block))
+    (!failed && size > 0).then(|| (size * block, disk.f_bavail * block))
 }
