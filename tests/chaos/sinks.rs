@@ -103,7 +103,11 @@ impl<'a> Slot<'a> {
         });
         let spool = self.stage.depot.spool();
         if self.dice.one_in(2) {
-            config = config.set("memory.spool_dir", spool.to_str().expect("text"));
+            // What is compressed or young is too small for it.
+            config = config
+                .set("memory.spool_dir", spool.to_str().expect("text"))
+                .set("layout.compression", "none")
+                .set("rotation.max_age", "5s");
         }
         if let Some(instance) = &self.instance {
             config = config.set("kafka.group_instance_id", instance.as_str());
