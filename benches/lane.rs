@@ -49,6 +49,7 @@ fn reading(policy: &Arc<RecordPolicy>, at: &TopicPartition) -> Sink {
         on_lost_offsets: LostOffsetsPolicy::Error,
         on_offset_out_of_range: OutOfRangePolicy::Stop,
         fenced_deadline: Duration::from_secs(60),
+        spool: None,
     });
     sink.handle_assigned(NOW, at.clone(), Epoch(1), Arc::clone(policy), None);
     let facts = TopicFacts {

@@ -35,7 +35,10 @@ pub(super) fn settings(parts: &Parts, machine: Machine) -> Settings {
         kafka: kafka(parts, machine),
         s3: s3(values),
         topics: TopicPolicies { default: policy(values), by_topic: by_topic.collect() },
-        memory: MemorySettings { limit: memory_limit(values, machine) },
+        memory: MemorySettings {
+            limit: memory_limit(values, machine),
+            spool_dir: values.text("memory.spool_dir").map(Into::into),
+        },
         http: HttpSettings {
             listen: values.text("http.listen").and_then(|text| text.parse().ok()),
             token_file: values.text("http.token_file").map(Into::into),

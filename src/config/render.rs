@@ -53,6 +53,7 @@ impl Settings {
             }
             "kafka" => of_kafka(&self.kafka, name),
             "s3" => of_s3(&self.s3, name),
+            "memory" if name == "spool_dir" => self.memory.spool_dir.as_deref().map(file),
             "memory" => Some(size(self.memory.limit)),
             "http" if name == "token_file" => self.http.token_file.as_deref().map(file),
             "http" => Some(self.http.listen.map_or(quoted("off"), |at| quoted(&at.to_string()))),

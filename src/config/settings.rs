@@ -146,10 +146,12 @@ impl TopicPolicies {
 }
 
 /// The budget of the whole process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MemorySettings {
     /// The resident size to stay below, in bytes.
     pub limit: u64,
+    /// The folder for what large objects hold beyond a small head; `None` keeps all in memory.
+    pub spool_dir: Option<PathBuf>,
 }
 
 /// The HTTP endpoints.

@@ -74,10 +74,10 @@ impl Settings {
         if rotation.max_bytes < SMALL_OBJECT {
             said.push("rotation.max_bytes: objects below 1MiB make queries slow".into());
         }
-        if rotation.max_bytes > self.memory.limit / 2 {
+        if rotation.max_bytes > self.memory.limit / 2 && self.memory.spool_dir.is_none() {
             said.push(format!(
                 "rotation.max_bytes: {} is more than half of memory.limit ({}), so batches will \
-                 be put before they are that large",
+                 be put before they are that large; a folder in memory.spool_dir holds them",
                 units::format_size(rotation.max_bytes),
                 units::format_size(self.memory.limit)
             ));

@@ -13,6 +13,10 @@ const OWN: u64 = 64;
 const BROKERS: u64 = 96;
 /// A connection for each upload, and one that is being replaced.
 const PER_UPLOAD: u64 = 2;
+/// Files that a spool may have at most: one for each large object that is open or on its way.
+const SPOOL: u64 = 32 << 10;
+/// The same where nobody can tell how many there may be.
+const SPOOL_BLIND: u64 = 256;
 
 /// What these settings need.
 fn needed(settings: &Settings) -> u64 {
@@ -20,14 +24,18 @@ fn needed(settings: &Settings) -> u64 {
     OWN + BROKERS + CONNECTIONS as u64 + PER_UPLOAD * uploads
 }
 
-/// Takes as many as the process may have, and refuses to begin with too few.
-pub(super) fn check(settings: &Settings) -> Result<(), DaemonError> {
+/// Takes as many as the process may have, and refuses to begin with too few. How many are left for
+/// the files of a spool, which makes do with any number: what has no file stays in memory.
+pub(super) fn check(settings: &Settings) -> Result<u64, DaemonError> {
     let needed = needed(settings);
     // A sandbox may keep even this from us; then nobody can tell.
-    let Some((soft, hard)) = limits() else { return Ok(()) };
+    let Some((soft, hard)) = limits() else { return Ok(SPOOL_BLIND) };
+    let spool = if settings.memory.spool_dir.is_some() { SPOOL } else { 0 };
+    let wanted = (needed + spool).min(hard);
     // The soft limit is there for programs that use select(); this is none.
-    if soft >= needed || (hard >= needed && raise(needed, hard)) {
-        return Ok(());
+    let have = if soft < wanted && raise(wanted, hard) { wanted } else { soft };
+    if have >= needed {
+        return Ok((have - needed).min(SPOOL));
     }
     Err(DaemonError::ToBeMended(format!(
         "this process may have {soft} files and sockets open and needs {needed} \

@@ -51,6 +51,12 @@ impl Budget {
         let batches = of_small.min(of_large).max(LEAST_BATCHES);
         Self { limit, fetch, batches }
     }
+
+    /// What of the batches' share may be on its way to the store at a time. More would not be
+    /// faster on any line, and the requests would wait for one another until they time out.
+    pub(super) fn uploads(&self) -> u64 {
+        self.batches / 2
+    }
 }
 
 /// What the lanes hold together, and whether that is too much. Each lane writes its own share.

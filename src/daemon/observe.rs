@@ -86,6 +86,10 @@ impl Observer {
                 self.topic(&at.topic).replay();
                 tracing::info!(kafka_partition = %at, %range, pin = %pin_id, "replays a pinned batch");
             }
+            Event::ReadsAgain { range, pin_id } => {
+                self.topic(&at.topic).replay();
+                tracing::warn!(kafka_partition = %at, %range, pin = %pin_id, "reads a pinned batch again: what was spooled of it is lost");
+            }
             Event::Adopts { range, pin_id } => {
                 self.topic(&at.topic).adoption();
                 tracing::warn!(kafka_partition = %at, %range, pin = %pin_id, "adopts a batch that another member won");

@@ -48,7 +48,7 @@ pub fn run(
     options: RunOptions,
     source: &dyn Source,
 ) -> Result<Outcome, DaemonError> {
-    descriptors::check(&settings)?;
+    let spool_files = descriptors::check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("s3")
@@ -61,6 +61,7 @@ pub fn run(
         metrics: Arc::new(Metrics::new()),
         status: Arc::new(Status::new()),
         held: Held::default(),
+        spool_files,
         stop: Arc::new(AtomicBool::new(false)),
         began: Instant::now(),
     };
@@ -90,6 +91,7 @@ fn run_in(
 ) -> Result<Outcome, DaemonError> {
     let flusher = Arc::new(Flusher::default());
     serve_http(world, Arc::clone(&flusher))?;
+    let spool = start::open_spool(world)?;
     let Some((store, conditional)) = start::open_store(world, options, signals)? else {
         return Ok(Outcome::Done);
     };
@@ -115,8 +117,16 @@ fn run_in(
         tracing::warn!("no topic matches kafka.topics, so the end is reached already");
         return Ok(Outcome::Done);
     }
-    let lanes =
-        Lanes { store: &store, conditional, edge: &edge, goals: &goals, news, budget, spread };
+    let lanes = Lanes {
+        store: &store,
+        conditional,
+        edge: &edge,
+        goals: &goals,
+        news,
+        budget,
+        spread,
+        spool,
+    };
     let handles = lanes.start(world, consumers)?;
     listener.set_lanes(handles.clone());
     flusher.set_lanes(&handles);

@@ -18,6 +18,7 @@ use super::news::News;
 use super::observe::Observer;
 use super::resolver::Resolver;
 use super::signals::Signals;
+use super::spool::{self, FileSpool};
 use super::spread::{Balance, Spread};
 use super::tries::Tries;
 use super::uploads::Uploads;
@@ -25,7 +26,7 @@ use super::watch::{ClusterWatch, LogEnds, watch_memory};
 use super::world::{RunOptions, World, unless_signalled};
 use crate::kafka::{KafkaEdge, KafkaError, LaneConsumer, knows_group_protocol, reach};
 use crate::pipeline::{Sink, SinkSettings, short_hash};
-use crate::record::{StoreError, StoreErrorClass};
+use crate::record::{Spool, StoreError, StoreErrorClass};
 use crate::s3::{ConditionalPut, Store};
 use crate::telemetry::Condition;
 
@@ -33,6 +34,15 @@ use crate::telemetry::Condition;
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a fenced member waits for the rebalance callback, beyond any session timeout in use.
 const FENCED_DEADLINE: Duration = Duration::from_secs(90);
+
+/// The spool, where one is wanted. Once the run goes on, nothing that befalls its folder ends it.
+pub(super) fn open_spool(world: &World) -> Result<Option<Arc<dyn Spool>>, DaemonError> {
+    let Some(folder) = &world.settings.memory.spool_dir else { return Ok(None) };
+    spool::check(folder).map_err(DaemonError::ToBeMended)?;
+    let files = world.spool_files;
+    tracing::info!(folder = %folder.display(), files, "large objects are spooled");
+    Ok(Some(Arc::new(FileSpool::new(folder, files, world.metrics.spool()))))
+}
 
 /// The store and whether it honours conditional puts.
 pub(super) type OpenStore = (Store, bool);
@@ -169,6 +179,7 @@ pub(super) struct Lanes<'a> {
     pub(super) news: UnboundedSender<News>,
     pub(super) budget: Budget,
     pub(super) spread: Spread,
+    pub(super) spool: Option<Arc<dyn Spool>>,
 }
 
 impl Lanes<'_> {
@@ -189,6 +200,7 @@ impl Lanes<'_> {
         let uploads = Uploads::new(
             self.store.clone(),
             &world.settings.s3,
+            self.budget.uploads(),
             runtime,
             Arc::clone(&world.status),
         );
@@ -265,6 +277,7 @@ impl Lanes<'_> {
             on_lost_offsets: kafka.on_lost_offsets,
             on_offset_out_of_range: kafka.on_offset_out_of_range,
             fenced_deadline: FENCED_DEADLINE,
+            spool: self.spool.clone(),
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Arc<Status>,
     pub(super) held: Held,
+    /// How many files a spool may have.
+    pub(super) spool_files: u64,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) began: Instant,
 }

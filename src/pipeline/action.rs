@@ -78,6 +78,13 @@ pub enum Event {
         /// Its pin.
         pin_id: Arc<str>,
     },
+    /// A pinned batch is read again, for its bytes were lost before they had landed.
+    ReadsAgain {
+        /// Its range.
+        range: OffsetRange,
+        /// Its pin.
+        pin_id: Arc<str>,
+    },
     /// A batch that another member won is read again under its pin.
     Adopts {
         /// Its range.

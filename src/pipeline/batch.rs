@@ -13,8 +13,8 @@ use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, object_metadata};
 use super::moment::Moment;
 use super::rotate::{Fill, RotationReason};
 use crate::record::{
-    Body, Defect, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, TimestampMs,
-    TopicPartition,
+    Body, Defect, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, Spool,
+    TimestampMs, TopicPartition,
 };
 
 /// What an encoder's place in the batch costs beside its state and its bytes.
@@ -36,6 +36,7 @@ pub(super) struct OpenBatch {
     pub(super) due: Moment,
     layout: Arc<Layout>,
     level: Option<i32>,
+    spool: Option<Arc<dyn Spool>>,
     objects: BTreeMap<Target, OpenObject>,
     hive_partitions: usize,
     first: Option<(FirstRecord, Target)>,
@@ -95,6 +96,7 @@ impl OpenBatch {
         due: Moment,
         layout: Arc<Layout>,
         level: Option<i32>,
+        spool: Option<Arc<dyn Spool>>,
     ) -> Self {
         Self {
             base,
@@ -102,6 +104,7 @@ impl OpenBatch {
             due,
             layout,
             level,
+            spool,
             objects: BTreeMap::new(),
             hive_partitions: 0,
             first: None,
@@ -114,7 +117,8 @@ impl OpenBatch {
 
     /// The same batch before its first record.
     pub(super) fn emptied(&self) -> Self {
-        Self::new(self.base, self.opened, self.due, self.layout.clone(), self.level)
+        let (layout, spool) = (self.layout.clone(), self.spool.clone());
+        Self::new(self.base, self.opened, self.due, layout, self.level, spool)
     }
 
     /// Whether a record for `target` would open one more Hive partition than `most`.
@@ -136,12 +140,12 @@ impl OpenBatch {
         if self.first.is_none() {
             self.first = Some((first_record(record), target.clone()));
         }
-        let (compression, level) = (self.layout.compression, self.level);
+        let (compression, level, spool) = (self.layout.compression, self.level, &self.spool);
         let is_hive = matches!(target, Target::Hive(_));
         let object = self.objects.entry(target).or_insert_with(|| {
             self.hive_partitions += usize::from(is_hive);
             OpenObject {
-                encoder: Encoder::new(compression, level),
+                encoder: Encoder::new(compression, level, spool.clone()),
                 records: 0,
                 uncompressed: 0,
                 times: None,
@@ -176,10 +180,10 @@ impl OpenBatch {
         self.first.as_ref().and_then(|(first, _)| first.timestamp)
     }
 
-    /// The memory it takes.
+    /// The memory it takes; what is spooled takes none.
     pub(super) fn held(&self) -> u64 {
         let each = state_bytes(self.layout.compression) + GROUP_OVERHEAD;
-        self.objects.values().map(|object| object.encoder.stored() + each).sum()
+        self.objects.values().map(|object| object.encoder.held() + each).sum()
     }
 
     /// Decides the end and closes the objects. No two of them share a name.
@@ -267,7 +271,7 @@ fn close(target: &Target, object: OpenObject, facts: &BatchFacts, layout: &Layou
 impl SealedBatch {
     /// The memory it takes.
     pub(super) fn held(&self) -> u64 {
-        self.objects.iter().map(|object| object.body.len() + GROUP_OVERHEAD).sum()
+        self.objects.iter().map(|object| object.body.in_memory() + GROUP_OVERHEAD).sum()
     }
 }
 
@@ -310,7 +314,8 @@ mod tests {
     }
 
     fn sealed(records: &[(i64, Target)], pinned_first: Option<i64>) -> SealedBatch {
-        let mut batch = OpenBatch::new(Offset(5), Moment(0), Moment(9), Arc::new(sample()), None);
+        let mut batch =
+            OpenBatch::new(Offset(5), Moment(0), Moment(9), Arc::new(sample()), None, None);
         for (offset, target) in records {
             batch.push(&record(*offset), target.clone(), [b"{}", b"\n"], true);
             batch.saw(&record(*offset));
@@ -366,7 +371,8 @@ mod tests {
 
     #[test]
     fn dead_letters_do_not_count_as_a_hive_partition() {
-        let mut batch = OpenBatch::new(Offset(0), Moment(0), Moment(9), Arc::new(sample()), None);
+        let mut batch =
+            OpenBatch::new(Offset(0), Moment(0), Moment(9), Arc::new(sample()), None, None);
         batch.push(&record(0), Target::DeadLetters, [b"{}", b"\n"], true);
         batch.push(&record(1), hive("a=1"), [b"{}", b"\n"], true);
         assert!(!batch.would_exceed(&hive("a=1"), 1));

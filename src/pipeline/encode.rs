@@ -3,13 +3,14 @@
 //! Fed by `batch`; the bytes end up in `segments`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 
 #[cfg(feature = "isal")]
 use super::igzip::{self, Igzip};
 use super::segments::Segments;
-use crate::record::{Body, Compression};
+use crate::record::{Body, Compression, Spool};
 
 /// The largest window that every reader takes (Trino refuses more than 8 MiB).
 const ZSTD_WINDOW_LOG: u32 = 21;
@@ -41,8 +42,13 @@ pub const fn state_bytes(compression: Compression) -> u64 {
 }
 
 impl Encoder {
-    pub(super) fn new(compression: Compression, level: Option<i32>) -> Self {
-        let sink = Segments::default();
+    /// What exceeds the head of the object goes to the spool, if there is one.
+    pub(super) fn new(
+        compression: Compression,
+        level: Option<i32>,
+        spool: Option<Arc<dyn Spool>>,
+    ) -> Self {
+        let sink = Segments::new(spool);
         match compression {
             Compression::Gzip => {
                 let level = level.unwrap_or(GZIP_DEFAULT_LEVEL).clamp(1, 9);
@@ -73,12 +79,21 @@ impl Encoder {
 
     /// The stored bytes so far: what the compressor gave out, not an estimate.
     pub(super) fn stored(&self) -> u64 {
+        self.sink().len()
+    }
+
+    /// The memory that they take.
+    pub(super) fn held(&self) -> u64 {
+        self.sink().held()
+    }
+
+    fn sink(&self) -> &Segments {
         match self {
             #[cfg(feature = "isal")]
-            Self::FastGzip(encoder) => encoder.sink().len,
-            Self::Gzip(encoder) => encoder.get_ref().len,
-            Self::Zstd(encoder) => encoder.get_ref().len,
-            Self::Plain(sink) => sink.len,
+            Self::FastGzip(encoder) => encoder.sink(),
+            Self::Gzip(encoder) => encoder.get_ref(),
+            Self::Zstd(encoder) => encoder.get_ref(),
+            Self::Plain(sink) => sink,
         }
     }
 
@@ -124,7 +139,7 @@ mod tests {
     use super::*;
 
     fn encode(compression: Compression, level: Option<i32>, lines: &[Vec<u8>]) -> Body {
-        let mut encoder = Encoder::new(compression, level);
+        let mut encoder = Encoder::new(compression, level, None);
         lines.iter().for_each(|line| encoder.write(line));
         let before = encoder.stored();
         let body = encoder.finish();
@@ -193,7 +208,7 @@ mod tests {
             .collect();
         let large = vec![b'x'; 3 << 20];
         for level in [1, 2, 3, 6] {
-            let mut encoder = Encoder::new(Compression::Gzip, Some(level));
+            let mut encoder = Encoder::new(Compression::Gzip, Some(level), None);
             lines.iter().for_each(|line| encoder.write(line));
             encoder.write(&large);
             lines.iter().for_each(|line| encoder.write(line));

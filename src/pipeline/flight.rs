@@ -26,6 +26,8 @@ use crate::record::{
 
 /// After so many 409s in a row a look is taken instead of another put.
 const CONFLICTS_BEFORE_LOOK: u32 = 3;
+/// How often bytes may be unreadable until the records are read again.
+const UNREADABLE_AT_MOST: u32 = 3;
 /// How often a name may be taken for the put and free for the HEAD.
 const VANISHED_AT_MOST: u32 = 10;
 
@@ -44,6 +46,7 @@ struct Try {
     began: Moment,
     failures: u32,
     conflicts: u32,
+    unreadable: u32,
     vanished: u32,
 }
 
@@ -71,6 +74,8 @@ pub(super) enum Progress {
     Flying,
     /// Another member's batch owns the first record.
     Adopt(Pin),
+    /// What is to be put is lost: the pinned range must be read again.
+    ReadAgain,
     /// A name is taken by something else.
     Stop(StopReason),
 }
@@ -88,7 +93,14 @@ impl Flight {
         let tries = batch
             .objects
             .iter()
-            .map(|_| Try { state: State::Idle, began: now, failures: 0, conflicts: 0, vanished: 0 })
+            .map(|_| Try {
+                state: State::Idle,
+                began: now,
+                failures: 0,
+                conflicts: 0,
+                unreadable: 0,
+                vanished: 0,
+            })
             .collect();
         Self { batch, number, epoch, conditional, look_first, tries }
     }
@@ -194,7 +206,14 @@ impl Flight {
                 let next = if looks { Next::Look } else { Next::Put };
                 self.wait(now, index, CONFLICT, next, &error, out);
             }
-            Err(error) => self.wait(now, index, STORE, Next::Put, &error, out),
+            Err(error) => {
+                self.wait(now, index, STORE, Next::Put, &error, out);
+                let each = &mut self.tries[index];
+                each.unreadable += u32::from(error.class == StoreErrorClass::Unreadable);
+                if each.unreadable >= UNREADABLE_AT_MOST {
+                    return Progress::ReadAgain;
+                }
+            }
         }
         Progress::Flying
     }

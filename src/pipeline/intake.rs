@@ -142,7 +142,8 @@ impl Partition {
             let due = due_by_age(&self.policy.rotation, cx.now, &self.at, self.fresh);
             let layout = self.policy.layout.clone();
             let level = self.policy.compression_level;
-            self.open = Some(OpenBatch::new(self.next, cx.now, due, layout, level));
+            let spool = cx.settings.spool.clone();
+            self.open = Some(OpenBatch::new(self.next, cx.now, due, layout, level, spool));
         }
     }
 
@@ -211,7 +212,8 @@ impl Partition {
         let same = pin.layout.compression == self.policy.layout.compression;
         let level = self.policy.compression_level.filter(|_| same);
         self.router = Router::new(pin.layout.clone(), &self.at.topic);
-        self.open = Some(OpenBatch::new(base, cx.now, Moment(u64::MAX), pin.layout.clone(), level));
+        let (never, spool) = (Moment(u64::MAX), cx.settings.spool.clone());
+        self.open = Some(OpenBatch::new(base, cx.now, never, pin.layout.clone(), level, spool));
         self.phase = Phase::Running;
         self.next = from;
         let nothing_left = from >= pin.end;

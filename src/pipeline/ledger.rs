@@ -266,6 +266,7 @@ impl Partition {
         match progress {
             Progress::Flying => {}
             Progress::Stop(reason) => self.stop(cx, reason),
+            Progress::ReadAgain => self.read_again(cx),
             // Whoever reads on meets the same name, and adopts it.
             Progress::Adopt(_) if matches!(self.after, Some(After::Release)) => self.release(cx),
             Progress::Adopt(_) if matches!(self.after, Some(After::Shutdown)) => self.let_go(),
@@ -280,6 +281,27 @@ impl Partition {
             }
         }
         self.pump(cx);
+    }
+
+    /// What was to be put cannot be read back from the spool: as after a restart, the pinned range
+    /// is read again, under the pin that stands.
+    fn read_again(&mut self, cx: &mut Context<'_>) {
+        let Some(flight) = self.flight.take() else { return };
+        let (pin, range) = (pin_of(&flight.batch), flight.batch.facts.range);
+        let after = self.after.take();
+        self.let_go();
+        match after {
+            Some(After::Release) => self.release(cx),
+            // The next run does it.
+            Some(After::Shutdown) => self.after = after,
+            // What stopped us lies behind the batch, and is met again.
+            Some(After::Stop(_) | After::Resolve) | None => {
+                self.stop_fetch(cx);
+                let pin_id = pin.id.clone();
+                cx.tell(&self.at, Event::ReadsAgain { range, pin_id });
+                self.begin_replay(cx, pin, range.base);
+            }
+        }
     }
 
     /// Nothing is open, sealed, in flight or being committed.

@@ -101,7 +101,7 @@ pub fn hive_paths<'l>(
 
 /// The size of the object that these lines would make.
 pub fn stored_bytes<'l>(policy: &RecordPolicy, lines: impl IntoIterator<Item = &'l [u8]>) -> u64 {
-    let mut encoder = Encoder::new(policy.layout.compression, policy.compression_level);
+    let mut encoder = Encoder::new(policy.layout.compression, policy.compression_level, None);
     for line in lines {
         encoder.write(line);
         encoder.write(b"\n");

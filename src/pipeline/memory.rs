@@ -95,7 +95,9 @@ impl Sink {
 
     fn largest(&self, of: impl Fn(&Partition) -> bool) -> Option<TopicPartition> {
         let open = self.partitions.values().filter(|it| it.open_bytes() > 0 && of(it));
-        open.max_by_key(|it| it.open_bytes()).map(|it| it.at.clone())
+        // With a spool they hold much the same: the one that is nearest to its full size ends.
+        let size = |it: &Partition| it.open.as_ref().map_or(0, |open| open.fill().largest_object);
+        open.max_by_key(|it| (it.open_bytes(), size(it))).map(|it| it.at.clone())
     }
 }
 

@@ -5,9 +5,10 @@
 use super::partition::Partition;
 use crate::record::TopicPartition;
 
-/// In the order of their names. Boxed, for they are large and move when others come and go.
+/// In the order of their names.
 #[derive(Default)]
 pub(super) struct Partitions {
+    #[expect(clippy::vec_box, reason = "they are large, and move when others come and go")]
     sorted: Vec<Box<Partition>>,
     /// Where the one stands that was asked for last: records of one come together.
     latest: usize,

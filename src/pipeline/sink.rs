@@ -20,7 +20,8 @@ use super::resolve::Policies;
 use super::snapshot::{Counters, PartitionSnapshot};
 use crate::record::{
     CommitError, Epoch, HeadOutcome, LostOffsetsPolicy, Offset, OutOfRangePolicy, PutOutcome,
-    Record, RecordPolicy, ResolveError, StartPosition, StoreError, TopicFacts, TopicPartition,
+    Record, RecordPolicy, ResolveError, Spool, StartPosition, StoreError, TopicFacts,
+    TopicPartition,
 };
 
 /// What a sink is told once.
@@ -40,6 +41,8 @@ pub struct SinkSettings {
     pub on_offset_out_of_range: OutOfRangePolicy,
     /// How long a fenced member waits for the rebalance callback.
     pub fenced_deadline: Duration,
+    /// Where compressed bytes go that memory should not hold.
+    pub spool: Option<Arc<dyn Spool>>,
 }
 
 impl SinkSettings {

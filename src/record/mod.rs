@@ -7,6 +7,7 @@ mod commit;
 mod defect;
 mod object;
 mod policy;
+mod spool;
 
 pub use commit::{
     BucketEnd, CommitError, CommitRequest, Committed, CommittedOffsets, ResolveError, TopicFacts,
@@ -21,6 +22,7 @@ pub use policy::{
     Compression, Envelope, HiveKey, InvalidPolicy, IsolationLevel, Layout, LostOffsetsPolicy,
     OutOfRangePolicy, RecordPolicy, RevokePolicy, RotationPolicy, StartPosition, TombstonePolicy,
 };
+pub use spool::{Spool, SpoolFile, SpooledBytes};
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::spool::SpooledBytes;
+
 /// Where an object stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectAddress {
@@ -23,19 +25,41 @@ impl std::fmt::Display for ObjectAddress {
 /// The user metadata of an object, without the `x-amz-meta-` prefix; names are lower case.
 pub type ObjectMetadata = BTreeMap<String, String>;
 
-/// The stored bytes of an object, in segments that are shared, not copied, between tries.
+/// The stored bytes of an object, shared, not copied, between tries.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    /// The bytes, in order.
+    /// The bytes that stand in a spool, before those in memory.
+    pub spooled: Option<SpooledBytes>,
+    /// The bytes in memory, in order.
     pub segments: Vec<Bytes>,
-    /// Their CRC32 (IEEE), over all segments.
+    /// The CRC32 (IEEE) over all of them.
     pub crc32: u32,
 }
 
 impl Body {
     /// The number of bytes.
     pub fn len(&self) -> u64 {
+        self.spooled() + self.in_memory()
+    }
+
+    /// The number of those that stand in a spool.
+    pub fn spooled(&self) -> u64 {
+        self.spooled.as_ref().map_or(0, |spooled| spooled.len)
+    }
+
+    /// The number of those in memory.
+    pub fn in_memory(&self) -> u64 {
         self.segments.iter().map(|segment| segment.len() as u64).sum()
+    }
+
+    /// All of them in one piece, which is for small ones.
+    pub fn joined(&self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.len() as usize);
+        if let Some(SpooledBytes { file, len }) = &self.spooled {
+            bytes.extend_from_slice(&file.read(0, *len as usize)?);
+        }
+        self.segments.iter().for_each(|segment| bytes.extend_from_slice(segment));
+        Ok(bytes)
     }
 
     /// Whether there is no byte at all.
@@ -93,6 +117,9 @@ pub enum StoreErrorClass {
     Configuration,
     /// The store cannot take any more (full, quota): keep trying, say so.
     Full,
+    /// What was to be sent cannot be read back from the spool, or is not what was written: try
+    /// again a few times, then read the records again.
+    Unreadable,
 }
 
 impl StoreErrorClass {
@@ -103,6 +130,7 @@ impl StoreErrorClass {
             Self::Conflict => "conflict",
             Self::Configuration => "configuration",
             Self::Full => "full",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -1,12 +1,15 @@
-//! Bodies on the wire: the segments of an object as they are, never joined.
+//! Bodies on the wire: the pieces of an object one after the other, never joined; what is spooled
+//! is read as the connection takes it.
 //!
-//! Fed by `put` and `multipart`; it feeds the SDK's HTTP client. A body that must be sent again
-//! shares its segments with the first try.
+//! Fed by `put` and `parts`; it feeds the SDK's HTTP client. A body that must be sent again shares
+//! its pieces with the first try.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
@@ -14,96 +17,120 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flate2::Crc;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::task::JoinHandle;
 
-/// An HTTP body of known size that yields one segment after the other.
-pub(super) struct SegmentsBody {
-    segments: VecDeque<Bytes>,
+use super::pieces::{Piece, READ, Range};
+
+/// Why a body could not be read back, if it could not: the SDK's error does not keep it apart from
+/// those of the network.
+pub(super) type Unreadable = Arc<OnceLock<String>>;
+
+/// An HTTP body of known size.
+pub(super) struct PiecesBody {
+    pieces: VecDeque<Piece>,
     remaining: u64,
+    /// What is being read from a file now.
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// What was read must be what was written; where nothing is read there is nothing to check.
+    check: Option<Check>,
+    unreadable: Unreadable,
 }
 
-impl SegmentsBody {
-    /// The body of these segments; empty ones are left out, for an empty frame means nothing.
-    pub(super) fn new(segments: &[Bytes]) -> Self {
-        let segments: VecDeque<Bytes> =
-            segments.iter().filter(|segment| !segment.is_empty()).cloned().collect();
-        let remaining = segments.iter().map(|segment| segment.len() as u64).sum();
-        Self { segments, remaining }
+struct Check {
+    so_far: Crc,
+    wanted: u32,
+    /// Whom to tell.
+    spooled: Range,
+}
+
+impl PiecesBody {
+    /// The body of these pieces, whose CRC32 is known.
+    pub(super) fn new(pieces: Vec<Piece>, crc32: u32) -> Self {
+        let spooled = pieces.iter().find_map(|piece| match piece {
+            Piece::Spooled(range) => Some(range.clone()),
+            Piece::Memory(_) => None,
+        });
+        let check = spooled.map(|spooled| Check { so_far: Crc::new(), wanted: crc32, spooled });
+        let remaining = pieces.iter().map(Piece::len).sum();
+        let pieces = pieces.into();
+        Self { pieces, remaining, reading: None, check, unreadable: Unreadable::default() }
+    }
+
+    /// Where it tells, once the request has failed, that it was the reading.
+    pub(super) fn unreadable(&self) -> Unreadable {
+        Arc::clone(&self.unreadable)
     }
 
     /// The same as the SDK takes it.
     pub(super) fn into_stream(self) -> ByteStream {
         ByteStream::from_body_1_x(self)
     }
+
+    /// Hands bytes on. The last ones stay here if they all together are not what was written: an
+    /// object that is not whole must not even be offered.
+    fn give(&mut self, bytes: Bytes) -> io::Result<Frame<Bytes>> {
+        self.remaining -= bytes.len() as u64;
+        if let Some(check) = &mut self.check {
+            check.so_far.update(&bytes);
+            if self.remaining == 0 && check.so_far.sum() != check.wanted {
+                check.spooled.damaged();
+                return Err(io::Error::other("it is not what was written"));
+            }
+        }
+        Ok(Frame::data(bytes))
+    }
+
+    /// Remembers what went wrong.
+    fn tell(&self, frame: io::Result<Frame<Bytes>>) -> io::Result<Frame<Bytes>> {
+        frame.inspect_err(|error| {
+            let _ = self.unreadable.set(error.to_string());
+        })
+    }
 }
 
-impl Body for SegmentsBody {
+impl Body for PiecesBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let segment = self.segments.pop_front();
-        if let Some(segment) = &segment {
-            self.remaining -= segment.len() as u64;
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(context));
+                self.reading = None;
+                let read = read.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+                let frame = read.and_then(|bytes| self.give(bytes));
+                return Poll::Ready(Some(self.tell(frame)));
+            }
+            match self.pieces.pop_front() {
+                None => return Poll::Ready(None),
+                Some(Piece::Memory(bytes)) => {
+                    let frame = self.give(bytes);
+                    return Poll::Ready(Some(self.tell(frame)));
+                }
+                Some(mut piece @ Piece::Spooled(_)) => {
+                    let next = piece.split_to(piece.len().min(READ));
+                    if piece.len() > 0 {
+                        self.pieces.push_front(piece);
+                    }
+                    if let Piece::Spooled(range) = next {
+                        self.reading = Some(tokio::task::spawn_blocking(move || range.read()));
+                    }
+                }
+            }
         }
-        Poll::Ready(segment.map(|segment| Ok(Frame::data(segment))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.segments.is_empty()
+        self.pieces.is_empty() && self.reading.is_none()
     }
 
     // The exact size makes it a plain request with Content-Length, not a chunked one.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
     }
-}
-
-/// One part of a multipart upload: slices of the object's segments, not copies.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
-    /// Its number, from 1.
-    pub(super) number: i32,
-    /// Its bytes, in order.
-    pub(super) segments: Vec<Bytes>,
-    /// Their number.
-    pub(super) len: u64,
-}
-
-impl Part {
-    /// The CRC32 of its bytes.
-    pub(super) fn crc(&self) -> Crc {
-        let mut crc = Crc::new();
-        for segment in &self.segments {
-            crc.update(segment);
-        }
-        crc
-    }
-}
-
-/// Cuts segments into parts that are all of `part_size` but the last, which may be smaller:
-/// some stores refuse a part of another size in the middle.
-pub(super) fn cut(segments: &[Bytes], part_size: u64) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut open = Part { number: 1, segments: Vec::new(), len: 0 };
-    for segment in segments {
-        let mut rest = segment.clone();
-        while !rest.is_empty() {
-            let fits = (part_size - open.len).min(rest.len() as u64);
-            open.segments.push(rest.split_to(fits as usize));
-            open.len += fits;
-            if open.len == part_size {
-                let next = Part { number: open.number + 1, segments: Vec::new(), len: 0 };
-                parts.push(std::mem::replace(&mut open, next));
-            }
-        }
-    }
-    if open.len > 0 {
-        parts.push(open);
-    }
-    parts
 }
 
 /// A CRC32 as S3 writes it: base64 of the big-endian bytes.
@@ -113,69 +140,56 @@ pub(super) fn checksum(crc32: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pieces::pieces;
+    use super::super::pieces::tests::{Held, body};
     use super::*;
+    use crate::record::SpooledBytes;
 
-    use proptest::prelude::*;
-
-    fn segments(sizes: &[usize]) -> Vec<Bytes> {
-        let mut next = 0u8;
-        let mut byte = || {
-            next = next.wrapping_mul(31).wrapping_add(7);
-            next
-        };
-        sizes.iter().map(|size| (0..*size).map(|_| byte()).collect()).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn parts_are_uniform_and_hold_every_byte(
-            sizes in prop::collection::vec(0usize..200, 0..20), part_size in 1u64..300,
-        ) {
-            let segments = segments(&sizes);
-            let parts = cut(&segments, part_size);
-            let joined: Vec<u8> = parts.iter().flat_map(|p| p.segments.concat()).collect();
-            prop_assert_eq!(joined, segments.concat());
-            for (index, part) in parts.iter().enumerate() {
-                prop_assert_eq!(part.number as usize, index + 1);
-                prop_assert_eq!(part.len, part.segments.concat().len() as u64);
-                let last = index + 1 == parts.len();
-                prop_assert!(part.len == part_size || (last && part.len < part_size && part.len > 0));
+    fn sent(mut body: PiecesBody) -> (Vec<u64>, io::Result<Vec<u8>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut sizes, mut bytes) = (vec![body.remaining], Vec::new());
+            loop {
+                let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+                match frame {
+                    Some(Ok(frame)) => bytes.extend(frame.into_data().expect("data")),
+                    Some(Err(error)) => return (sizes, Err(error)),
+                    None => return (sizes, Ok(bytes)),
+                }
+                sizes.push(body.size_hint().exact().expect("a size"));
             }
-        }
-
-        #[test]
-        fn crcs_of_parts_combine_to_the_crc_of_the_whole(
-            sizes in prop::collection::vec(0usize..200, 1..20), part_size in 1u64..300,
-        ) {
-            let segments = segments(&sizes);
-            let mut whole = Crc::new();
-            whole.update(&segments.concat());
-            let mut combined = Crc::new();
-            for part in cut(&segments, part_size) {
-                combined.combine(&part.crc());
-            }
-            prop_assert_eq!(combined.sum(), whole.sum());
-        }
+        })
     }
 
     #[test]
     fn a_body_knows_its_size_at_every_step() {
-        let mut body = SegmentsBody::new(&segments(&[3, 0, 5]));
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let mut sizes = vec![body.size_hint().exact()];
-        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) {
-            assert!(frame.data_ref().is_some_and(|data| !data.is_empty()));
-            sizes.push(body.size_hint().exact());
-        }
-        assert_eq!(sizes, [Some(8), Some(5), Some(0)]);
-        assert!(body.is_end_stream());
+        let of = body(&[3, 0, 5], 0);
+        let (sizes, bytes) = sent(PiecesBody::new(pieces(&of), of.crc32));
+        assert_eq!(sizes, [8, 5, 0]);
+        assert_eq!(bytes.unwrap(), of.joined().unwrap());
     }
 
     #[test]
-    fn parts_share_the_memory_of_their_segments() {
-        let segments = segments(&[100]);
-        let parts = cut(&segments, 60);
-        assert_eq!(parts[1].segments[0].as_ptr(), segments[0][60..].as_ptr());
+    fn what_is_spooled_is_read_bit_by_bit() {
+        let of = body(&[READ as usize, READ as usize + 1, 7], 2);
+        let (sizes, bytes) = sent(PiecesBody::new(pieces(&of), of.crc32));
+        assert_eq!(sizes, [2 * READ + 8, READ + 8, 8, 7, 0]);
+        assert_eq!(bytes.unwrap(), of.joined().unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_is_damaged_is_told_and_never_sent_to_its_end() {
+        let whole = body(&[100, 7], 1);
+        let short = SpooledBytes { file: Arc::new(Held(vec![0; 99])), len: 100 };
+        let other = SpooledBytes { file: Arc::new(Held(vec![0; 100])), len: 100 };
+        for spooled in [short, other] {
+            let of = crate::record::Body { spooled: Some(spooled), ..whole.clone() };
+            let body = PiecesBody::new(pieces(&of), of.crc32);
+            let unreadable = body.unreadable();
+            let (sizes, bytes) = sent(body);
+            assert!(bytes.is_err() && !sizes.contains(&0), "{sizes:?}");
+            assert!(unreadable.get().is_some());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! time, never a record.
 
 use super::errors::{Asked, Cause};
-use crate::record::StoreErrorClass::{self, Configuration, Conflict, Full, Retry};
+use crate::record::StoreErrorClass::{self, Configuration, Conflict, Full, Retry, Unreadable};
 
 /// A class and a hint.
 pub(super) struct Verdict {
@@ -64,7 +64,10 @@ pub(super) fn judge(asked: &Asked, cause: &Cause) -> Verdict {
             Retry,
             "it is tried again; give credentials by environment, profile, web identity, container or instance role",
         ),
-        Cause::Damaged => verdict(Retry, "nothing was stored; it is tried again"),
+        Cause::Damaged | Cause::Unreadable(_) => verdict(
+            Unreadable,
+            "nothing was stored; it is tried again, and if that does not help the records are read again from Kafka; check the disk and the memory of this machine",
+        ),
         Cause::Odd(_) => {
             verdict(Configuration, "check s3.bucket, s3.endpoint and s3.force_path_style")
         }

@@ -85,8 +85,10 @@ pub(super) enum Cause {
     Unreachable(String),
     /// No credentials could be had.
     NoCredentials(String),
-    /// The bytes in memory are not those that were checksummed.
+    /// The bytes that are held are not those that were checksummed.
     Damaged,
+    /// What is spooled cannot be read back.
+    Unreadable(String),
     /// The request could not be made, or the answer is not one of S3.
     Odd(String),
 }
@@ -239,7 +241,10 @@ impl fmt::Display for Said<'_> {
             Cause::TimedOut(limit) => write!(f, "no answer within {:.1} s", limit.as_secs_f64()),
             Cause::Unreachable(text) => write!(f, "no answer: {text}"),
             Cause::NoCredentials(text) => write!(f, "no credentials: {text}"),
-            Cause::Damaged => f.write_str("the bytes in memory do not match their checksum"),
+            Cause::Damaged => f.write_str("the bytes that are held do not match their checksum"),
+            Cause::Unreadable(text) => {
+                write!(f, "the spool (memory.spool_dir) cannot be read: {text}")
+            }
             Cause::Odd(text) => f.write_str(text),
         }
     }

@@ -18,6 +18,7 @@ mod head;
 mod list;
 mod multipart;
 mod parts;
+mod pieces;
 mod probe;
 mod put;
 mod tls;

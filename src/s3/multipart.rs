@@ -8,10 +8,10 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use flate2::Crc;
 use tokio::task::JoinSet;
 
-use super::body::cut;
 use super::client::Store;
 use super::errors::{Asked, Cause, Failure};
 use super::parts::{OpenUpload, PARTS_IN_FLIGHT, SentPart, persist};
+use super::pieces::{cut, pieces};
 use crate::record::{PutOutcome, PutRequest, StoreError};
 
 /// S3 takes no more parts.
@@ -74,7 +74,7 @@ impl Upload {
     /// Sends every part; the first that fails for good ends them all.
     async fn send_parts(&self, request: &PutRequest) -> Result<Vec<SentPart>, Failure> {
         let size = part_size(request.body.len(), self.at.store.settings().multipart_part_size);
-        let mut waiting = cut(&request.body.segments, size).into_iter();
+        let mut waiting = cut(pieces(&request.body), size).into_iter();
         // Dropped with this future, and its tasks with it, before the upload is aborted.
         let mut flying = JoinSet::new();
         let mut sent = Vec::new();
@@ -113,6 +113,9 @@ impl Upload {
         sent.iter().for_each(|part| whole.combine(&part.crc));
         if whole.sum() == request.body.crc32 {
             return Ok(());
+        }
+        if let Some(spooled) = &request.body.spooled {
+            spooled.file.damaged();
         }
         let asked = Asked::new("multipart upload", "s3:PutObject", &self.at.address);
         Err(self.at.store.failure(&asked, Cause::Damaged))

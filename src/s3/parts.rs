@@ -8,9 +8,10 @@ use std::time::Duration;
 use aws_sdk_s3::types::CompletedPart;
 use flate2::Crc;
 
-use super::body::{Part, SegmentsBody, checksum};
+use super::body::{PiecesBody, checksum};
 use super::client::Store;
-use super::errors::{Asked, Failure};
+use super::errors::{Asked, Cause, Failure};
+use super::pieces::Part;
 use crate::record::ObjectAddress;
 
 /// Parts of one object on their way at the same time.
@@ -55,14 +56,22 @@ pub(super) struct OpenUpload {
 impl OpenUpload {
     /// Sends a part until the store has it, or will not have it.
     pub(super) async fn send_part(self, part: Part) -> Result<SentPart, Failure> {
-        let crc = part.crc();
-        let sum = checksum(crc.sum());
-        let tag = persist(|| self.send_once(&part, &sum)).await?;
+        let crc = part.crc().await.map_err(|error| {
+            let cause = Cause::Unreadable(error.to_string());
+            self.store.failure(&self.asked(), cause)
+        })?;
+        let tag = persist(|| self.send_once(&part, crc.sum())).await?;
         Ok(SentPart { number: part.number, crc, tag })
     }
 
-    async fn send_once(&self, part: &Part, sum: &str) -> Result<String, Failure> {
-        let asked = Asked::new("UploadPart", "s3:PutObject", &self.address);
+    fn asked(&self) -> Asked {
+        Asked::new("UploadPart", "s3:PutObject", &self.address)
+    }
+
+    async fn send_once(&self, part: &Part, sum: u32) -> Result<String, Failure> {
+        let asked = self.asked();
+        let body = PiecesBody::new(part.pieces.clone(), sum);
+        let unreadable = body.unreadable();
         let upload = self
             .store
             .client()
@@ -72,13 +81,15 @@ impl OpenUpload {
             .upload_id(&self.id)
             .part_number(part.number)
             .content_length(part.len as i64)
-            .checksum_crc32(sum)
-            .body(SegmentsBody::new(&part.segments).into_stream())
+            .checksum_crc32(checksum(sum))
+            .body(body.into_stream())
             .customize()
             .disable_payload_signing();
         // The parts in flight share the line.
         let limit = self.store.limit(part.len * PARTS_IN_FLIGHT as u64);
-        let answer = self.store.send(&asked, limit, upload.send()).await?;
+        let answer = self.store.send(&asked, limit, upload.send()).await;
+        let tell = |failure| self.store.unless_unreadable(&asked, failure, &unreadable);
+        let answer = answer.map_err(tell)?;
         self.store.must_have_tag(&asked, answer.e_tag())?;
         Ok(answer.e_tag.unwrap_or_default())
     }

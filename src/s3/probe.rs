@@ -185,7 +185,7 @@ fn probe_request(address: &ObjectAddress, if_none_match: bool) -> PutRequest {
     crc.update(text);
     PutRequest {
         address: address.clone(),
-        body: Body { segments: vec![Bytes::from_static(text)], crc32: crc.sum() },
+        body: Body { spooled: None, segments: vec![Bytes::from_static(text)], crc32: crc.sum() },
         content_type: "text/plain",
         metadata: ObjectMetadata::new(),
         if_none_match,

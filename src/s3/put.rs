@@ -1,14 +1,15 @@
 //! One object, one PutObject.
 //!
-//! The body goes out in its segments under a checksum that was computed while it was written, so
-//! nothing is hashed again: the CRC32 is checked by the store, and the signature leaves the
-//! payload out (half the CPU of an upload).
+//! The body goes out in its pieces under a checksum that was computed while it was written: the
+//! CRC32 is checked by the store, and the signature leaves the payload out (half the CPU of an
+//! upload). What is in memory is not hashed again.
 
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 
-use super::body::{SegmentsBody, checksum};
+use super::body::{PiecesBody, Unreadable, checksum};
 use super::client::Store;
 use super::errors::{Asked, Cause, Failure};
+use super::pieces::pieces;
 use crate::record::{PutOutcome, PutRequest, StoreError};
 
 /// The largest object that one PutObject takes.
@@ -39,6 +40,8 @@ impl Store {
     pub(super) async fn put_whole(&self, request: &PutRequest) -> Result<(), Failure> {
         let asked = Asked::new("PutObject", "s3:PutObject", &request.address);
         let len = request.body.len();
+        let body = PiecesBody::new(pieces(&request.body), request.body.crc32);
+        let unreadable = body.unreadable();
         let put = self
             .client()
             .put_object()
@@ -52,11 +55,26 @@ impl Store {
             .set_storage_class(self.storage_class())
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(self.settings().kms_key_id.clone())
-            .body(SegmentsBody::new(&request.body.segments).into_stream())
+            .body(body.into_stream())
             .customize()
             .disable_payload_signing();
-        let answer = self.send(&asked, self.limit(len), put.send()).await?;
+        let answer = self.send(&asked, self.limit(len), put.send()).await;
+        let answer =
+            answer.map_err(|failure| self.unless_unreadable(&asked, failure, &unreadable))?;
         self.must_have_tag(&asked, answer.e_tag())
+    }
+
+    /// A body that could not be read back looks like a connection that was cut.
+    pub(super) fn unless_unreadable(
+        &self,
+        asked: &Asked,
+        failure: Failure,
+        unreadable: &Unreadable,
+    ) -> Failure {
+        match unreadable.get() {
+            Some(text) => self.failure(asked, Cause::Unreadable(text.clone())),
+            None => failure,
+        }
     }
 
     /// Every S3 answers a write with an ETag. A web server that says 200 to anything does not,

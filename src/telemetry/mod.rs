@@ -16,5 +16,8 @@ pub mod systemd;
 
 pub use error::TelemetryError;
 pub use limiter::Limiter;
-pub use metrics::{LaneMetrics, Metrics, RebalanceKind, Reload, Share, Step, TopicMetrics, Totals};
+pub use metrics::{
+    LaneMetrics, Metrics, RebalanceKind, Reload, Share, SpoolMetrics, SpoolOperation, Step,
+    TopicMetrics, Totals,
+};
 pub use status::{Beat, Condition, KafkaPartitionStatus, Status, Stop};

@@ -1,6 +1,7 @@
 //! The store as a scenario sees it, behind a proxy: MinIO on a small disk, or the embedded store,
-//! which takes every conditional put for a plain one.
+//! which takes every conditional put for a plain one. And the disk on which sinks spool.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kafka_s3_sink::demo::store::{Store, StoreOptions};
@@ -9,7 +10,8 @@ use tokio::runtime::Runtime;
 use crate::proxy::Proxy;
 use crate::stage::Stage;
 use crate::support::bucket::{Bucket, Object};
-use crate::support::minio::{Ballast, Minio};
+use crate::support::disk::{Ballast, SmallDisk, fill};
+use crate::support::minio::Minio;
 use crate::support::workdir::{WorkDir, free_port};
 
 /// Which store.
@@ -24,10 +26,14 @@ pub(crate) enum Kind {
 /// Holds the objects of a scenario many times over.
 const DISK_BYTES: u64 = 512 << 20;
 
+/// Fewer than all sinks want at once.
+const SPOOL_BYTES: u64 = 4 << 20;
+
 /// See the module.
 pub(crate) struct Depot {
     server: Server,
     proxy: Proxy,
+    spool: SmallDisk,
 }
 
 enum Server {
@@ -48,7 +54,7 @@ impl Depot {
         let endpoint = server.endpoint();
         let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
         let proxy = Proxy::start(free_port(), port.expect("a port"));
-        Self { server, proxy }
+        Self { server, proxy, spool: SmallDisk::new(SPOOL_BYTES) }
     }
 
     /// Where sinks begin: at the proxy.
@@ -59,6 +65,18 @@ impl Depot {
     /// The proxy.
     pub(crate) fn proxy(&self) -> &Proxy {
         &self.proxy
+    }
+
+    /// Where sinks may spool.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.spool.path()
+    }
+
+    /// The disk of the spool is full for a while.
+    pub(crate) fn fill_spool(&self, stage: &Stage<'_>, time: Duration) {
+        let ballast = fill(&self.spool.path());
+        stage.sleep(time);
+        drop(ballast);
     }
 
     /// A bucket, reached without the proxy.

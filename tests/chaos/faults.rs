@@ -28,6 +28,7 @@ kinds! {
     SinkLeft: "sink: leaves the others",
     SinkJoined: "sink: joins the others",
     SinkReconfigured: "sink: another configuration",
+    SpoolFull: "sink: the disk of its spool full",
     BrokerKilled: "broker: SIGKILL, started again",
     BrokerFrozen: "broker: SIGSTOP, SIGCONT",
     BrokerStopped: "broker: SIGTERM, started again",

@@ -137,14 +137,19 @@ impl Scenario {
         if self.stops_brokers { ALL } else { &ALL[..3] }
     }
 
-    /// What is done to the store.
+    /// What is done to the store, and to the disk on which sinks spool.
     pub(crate) fn store_faults(&self) -> &'static [Fault] {
-        const ALL: &[Fault] =
-            &[Fault::StoreAway, Fault::DiskFull, Fault::ForeignObject, Fault::StoreFrozen];
+        const ALL: &[Fault] = &[
+            Fault::StoreAway,
+            Fault::DiskFull,
+            Fault::SpoolFull,
+            Fault::ForeignObject,
+            Fault::StoreFrozen,
+        ];
         match self.store {
             depot::Kind::Minio => ALL,
             // It lives in this process, which does not stop itself.
-            depot::Kind::Forgetful => &ALL[..3],
+            depot::Kind::Forgetful => &ALL[..4],
         }
     }
 

@@ -131,6 +131,7 @@ impl Actor for Stores<'_> {
             Fault::StoreAway => depot.go_away(stage, time),
             Fault::StoreFrozen => depot.freeze(stage, time),
             Fault::DiskFull => depot.fill(stage, time),
+            Fault::SpoolFull => depot.fill_spool(stage, time),
             Fault::ForeignObject => {
                 let topic = dice.pick(self.topics);
                 let number = topic.litters.fetch_add(1, Ordering::Relaxed);

@@ -23,8 +23,9 @@ const LAYOUTS: [&[(&str, &str)]; 6] = [
 const RECORDS_AT_MOST: [i64; 4] = [60, 150, 400, 1000];
 
 /// What sinks say of moments in which they were hit.
-const DEEDS: [&str; 5] = [
+const DEEDS: [&str; 6] = [
     "replays a pinned batch",
+    "the spool failed to",
     "adopts a batch that another member won",
     "it is tried again",
     "no broker can be reached",
@@ -100,6 +101,14 @@ impl<'a> Slot<'a> {
             "layout.partition_by" => config.set(key, vec![(*value).to_owned()]),
             _ => config.set(key, *value),
         });
+        let spool = self.stage.depot.spool();
+        if self.dice.one_in(2) {
+            // What is compressed or young is too small for it.
+            config = config
+                .set("memory.spool_dir", spool.to_str().expect("text"))
+                .set("layout.compression", "none")
+                .set("rotation.max_age", "5s");
+        }
         if let Some(instance) = &self.instance {
             config = config.set("kafka.group_instance_id", instance.as_str());
         }

@@ -1,7 +1,6 @@
 //! A real MinIO: started on a free port of the loopback interface with its data in a folder of its
 //! own, stopped and started again at will, and ended by its process id.
 
-use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +11,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region};
 
+use super::disk::{self, Ballast};
 use super::process::Process;
 use super::workdir::{WorkDir, free_port};
 use super::{http, tools};
@@ -20,40 +20,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The folder of its objects below that of its data.
 const DRIVE: &str = "drive";
-
-fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions.
-    unsafe { libc::geteuid() == 0 }
-}
-
-/// A process that does nothing but keep a small file system mounted at the drive.
-fn small_disk(data: &Path, bytes: u64) -> Process {
-    let drive = data.join(DRIVE);
-    std::fs::create_dir_all(&drive).expect("a folder");
-    let mut command = Command::new("unshare");
-    command.arg("--mount");
-    if !is_root() {
-        command.arg("--map-root-user");
-    }
-    let mount = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && exec sleep infinity"#;
-    command.args(["sh", "-c", mount, "sh", &bytes.to_string()]).arg(&drive);
-    let mut disk = Process::start("a small disk", command, &data.join("disk.log"));
-    let mounts = format!("/proc/{}/mounts", disk.pid());
-    let wanted = format!(" {} tmpfs ", drive.display());
-    disk.wait_ready(START_TIMEOUT, || {
-        std::fs::read_to_string(&mounts).is_ok_and(|mounts| mounts.contains(&wanted))
-    });
-    disk
-}
-
-/// What takes the room on a small disk; dropping it makes room again.
-pub(crate) struct Ballast(PathBuf);
-
-impl Drop for Ballast {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// One MinIO server. Its process is behind a lock, so that one thread may stop it under another.
 pub(crate) struct Minio {
@@ -98,7 +64,8 @@ impl Minio {
         tools::servers_are_here().then(|| {
             let (port, process) = (free_port(), Mutex::new(None));
             let data = WorkDir::new("minio");
-            let disk = disk_bytes.map(|bytes| small_disk(data.path(), bytes));
+            let (drive, log) = (data.path().join(DRIVE), data.path().join("disk.log"));
+            let disk = disk_bytes.map(|bytes| disk::mounted(&drive, &log, bytes));
             let server = Self { port, process, certificates, disk, data };
             server.start_again();
             server
@@ -211,7 +178,7 @@ impl Minio {
         let Some(disk) = &self.disk else { return Command::new(minio) };
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &disk.pid().to_string()]);
-        if !is_root() {
+        if !disk::is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
         command.arg("--").arg(minio);
@@ -221,13 +188,7 @@ impl Minio {
     /// Fills the small disk until nothing more goes on it, but for this file.
     pub(crate) fn fill(&self) -> Ballast {
         // The mount is seen through the process alone.
-        let root = PathBuf::from(format!("/proc/{}/root", self.pid().expect("MinIO runs")));
-        let drive = root.join(self.drive().strip_prefix("/").expect("an absolute path"));
-        let path = drive.join("ballast");
-        let mut file = std::fs::File::create(&path).expect("a file on the small disk");
-        let part = [0; 1 << 16];
-        while file.write_all(&part).is_ok() {}
-        Ballast(path)
+        disk::fill(&disk::seen_by(self.pid().expect("MinIO runs"), &self.drive()))
     }
 
     /// A plain client of its root user, to look at what the code under test did.

@@ -5,7 +5,7 @@
 //! are the servers, `sink` the daemon under test, `bucket` reads back what it wrote and compares
 //! it with what was produced, `cloud` stands in for AWS and `trino` for Athena's engine,
 //! `prometheus` scrapes and judges what is scraped. `machine` boots a small one, for what `deploy/`
-//! installs; `container` builds and runs the image.
+//! installs; `container` builds and runs the image. `disk` makes disks that are soon full.
 
 // Each test binary that includes the harness uses a part of it.
 #![allow(dead_code, unused_imports, reason = "shared by test binaries that use different parts")]
@@ -13,6 +13,7 @@
 pub(crate) mod bucket;
 pub(crate) mod cloud;
 pub(crate) mod container;
+pub(crate) mod disk;
 pub(crate) mod flags;
 pub(crate) mod http;
 pub(crate) mod kafka;

@@ -1,6 +1,7 @@
 //! Reproducible choices.
 
 /// A small generator (xorshift64*): one seed, one world.
+#[derive(Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {

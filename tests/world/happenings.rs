@@ -32,6 +32,7 @@ impl World {
 
     pub(crate) fn ordinary_step(&mut self) {
         self.group_tick();
+        self.note_spools();
         match self.dice.below(16) {
             0 | 1 => self.fetch(),
             2..=5 => self.lane_turn(),

@@ -23,6 +23,7 @@ mod processes;
 mod regressions;
 mod removal;
 mod requests;
+mod spool;
 mod tampering;
 mod topic;
 mod trace;

@@ -119,8 +119,8 @@ impl Oracle {
         self.checked.remove(at);
     }
 
-    /// Executes a put, and judges what it did.
-    pub(crate) fn put(&mut self, request: &PutRequest) -> Result<PutOutcome, String> {
+    /// Executes a put of these bytes, and judges what it did.
+    pub(crate) fn put(&mut self, request: &PutRequest, bytes: &[u8]) -> Result<PutOutcome, String> {
         let key = request.address.key.to_string();
         if request.if_none_match && self.objects.contains_key(&key) {
             return Ok(PutOutcome::Taken);
@@ -128,8 +128,7 @@ impl Oracle {
         let hash = &request.metadata["layout"];
         let layout = self.layouts.get(hash).ok_or_else(|| format!("{key}: layout {hash}"))?;
         let layout = Arc::clone(layout);
-        let bytes: Vec<u8> = request.body.segments.iter().flatten().copied().collect();
-        let text = decoded(layout.compression, &bytes)?;
+        let text = decoded(layout.compression, bytes)?;
         let mut uids = Vec::new();
         for line in text.lines() {
             uids.push(self.judge_line(&key, &layout, &request.metadata, line)?);

@@ -78,6 +78,7 @@ impl World {
         let on_lost_offsets =
             if insists { LostOffsetsPolicy::Start } else { LostOffsetsPolicy::Error };
         let instance = self.is_static.then(|| self.dice.below(5));
+        let spool = self.spool();
         let settings = SinkSettings {
             group_hash: Arc::clone(&self.group_hash),
             session: "".into(),
@@ -86,6 +87,7 @@ impl World {
             on_lost_offsets,
             on_offset_out_of_range: OutOfRangePolicy::Earliest,
             fenced_deadline: Duration::from_secs(60),
+            spool,
         };
         let policies = self.policies_of_all.clone().unwrap_or_else(|| self.policies());
         let policies = Arc::new(policies);
@@ -193,6 +195,7 @@ impl World {
         let what = match event {
             Event::Begins { .. } => "begins",
             Event::Replays { .. } => "replays",
+            Event::ReadsAgain { .. } => "reads again",
             Event::Adopts { .. } => "adopts",
             Event::BatchEnded { reason, .. } => reason.as_str(),
             Event::ObjectLanded { found: true, .. } => "object was there",

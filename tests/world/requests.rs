@@ -53,7 +53,8 @@ impl World {
         if let Some(error) = self.fault(&BEFORE) {
             return Err(error);
         }
-        let done = self.oracle.put(request);
+        let bytes = self.read_back(request)?;
+        let done = self.oracle.put(request, &bytes);
         let key = Arc::clone(&request.address.key);
         let outcome = match done {
             Ok(outcome) => outcome,

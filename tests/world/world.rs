@@ -15,6 +15,7 @@ use crate::dice::Dice;
 use crate::group::{Coordinator, Protocol};
 use crate::oracle::{Oracle, Verdict};
 use crate::process::Process;
+use crate::spool::Happened;
 use crate::topic::{Log, Topic};
 use crate::trace::Trace;
 
@@ -98,6 +99,9 @@ pub(crate) struct World {
     /// Somebody asks for flushes, and changes limits. In every second world: batches that end early
     /// hide what is rare.
     pub(crate) operates: bool,
+    /// Processes have spools, which fail. In half of the worlds of each of the two kinds above.
+    pub(crate) spools: bool,
+    pub(crate) happened: Happened,
     /// These Kafka partitions may stop.
     pub(crate) tampered: BTreeSet<TopicPartition>,
     pub(crate) group_hash: Arc<str>,
@@ -141,6 +145,8 @@ impl World {
             is_static: dice.one_in(4),
             tampers: !deletes && !rolls_back && dice.one_in(4),
             operates: seed % 2 == 1,
+            spools: seed % 4 >= 2,
+            happened: Happened::default(),
             tampered: BTreeSet::new(),
             group_hash: "group".into(),
             broker_away_until: 0,

@@ -231,7 +231,9 @@ pub(super) fn fault(error: &StoreError) -> Verdict {
         StoreErrorClass::Configuration | StoreErrorClass::Full => Verdict::Mend,
         // To a run they may come any moment; here they are missing.
         StoreErrorClass::Retry if error.message.contains("no credentials") => Verdict::Mend,
-        StoreErrorClass::Retry | StoreErrorClass::Conflict => Verdict::Unreachable,
+        StoreErrorClass::Retry | StoreErrorClass::Conflict | StoreErrorClass::Unreadable => {
+            Verdict::Unreachable
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::ConfigArgs;
 use super::report::Report;
 use super::words;
 use crate::config::Settings;
+use crate::daemon::check_spool;
 use crate::pipeline::{Mark, Pin, encode_metadata, layout_hash};
 use crate::record::{Layout, Offset};
 use crate::telemetry::http;
@@ -41,6 +42,10 @@ pub(super) fn check(args: &ConfigArgs, report: &mut Report) -> Option<Settings> 
         );
     }
     if let Err(error) = http::check_token(&settings.http) {
+        report.mend(WHAT, error);
+    }
+    if let Some(error) = settings.memory.spool_dir.as_deref().and_then(|dir| check_spool(dir).err())
+    {
         report.mend(WHAT, error);
     }
     settings.warnings().iter().for_each(|warning| report.warn(WHAT, warning));

@@ -1,4 +1,4 @@
-//! Texts of `[http]` and `[log]`.
+//! Texts of `[memory]`, `[http]` and `[log]`.
 
 use std::net::SocketAddr;
 
@@ -18,6 +18,14 @@ pub(in crate::config) fn listen(text: &str) -> Result<(), String> {
 /// A file's name.
 pub(in crate::config) fn file(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("empty; name a file".to_owned()) } else { Ok(()) }
+}
+
+/// A folder's whole path: a service's working folder is not where one thinks.
+pub(in crate::config) fn folder(text: &str) -> Result<(), String> {
+    if text.starts_with('/') {
+        return Ok(());
+    }
+    Err(format!("{text:?} is not a whole path; write it like \"/var/lib/kafka-s3-sink\""))
 }
 
 /// A filter of log lines. `EnvFilter` takes a misspelt level for a target and then shows

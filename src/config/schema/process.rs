@@ -11,14 +11,30 @@ pub(super) const MEMORY: SectionSpec = SectionSpec {
     name: "memory",
     doc: "One budget for the whole process.",
     by_topic: false,
-    keys: &[KeySpec {
-        path: "memory.limit",
-        kind: Kind::Size { min: MIN_MEMORY, max: 1 << 50 },
-        fallback: Fallback::Machine("half of the container's or the machine's memory", r#""2GiB""#),
-        doc: "The resident size to stay below, to within a few MiB. Near it the largest batches are \
-              put early, at it reading pauses. At least 64MiB, and at least 48MiB + 2 * records.max_bytes * \
-              (kafka.lanes + 1): 112MiB with one lane and the default of records.max_bytes.",
-    }],
+    keys: &[
+        KeySpec {
+            path: "memory.limit",
+            kind: Kind::Size { min: MIN_MEMORY, max: 1 << 50 },
+            fallback: Fallback::Machine(
+                "half of the container's or the machine's memory",
+                r#""2GiB""#,
+            ),
+            doc: "The resident size to stay below, to within a few MiB. Near it the largest batches \
+                  are put early, at it reading pauses. At least 64MiB, and at least 48MiB + 2 * \
+                  records.max_bytes * (kafka.lanes + 1): 112MiB with one lane and the default of \
+                  records.max_bytes.",
+        },
+        KeySpec {
+            path: "memory.spool_dir",
+            kind: Kind::Text(rules::folder),
+            fallback: Fallback::Unset(r#""/var/lib/kafka-s3-sink""#),
+            doc: "A folder on a disk of this machine for what objects hold beyond 64 KiB until they \
+                  have landed, so that many of them reach rotation.max_bytes in little memory. It \
+                  may need rotation.max_bytes a Kafka partition and Hive partition, several times \
+                  while the store is slow. Its files have no names, are never synced and never needed \
+                  after a restart. A full disk only ends batches earlier. Unset: all in memory.",
+        },
+    ],
 };
 
 pub(super) const HTTP: SectionSpec = SectionSpec {

@@ -128,6 +128,7 @@ fn another(key: &schema::KeySpec) -> String {
         "records.max_bytes" => "\"1MiB\"".into(),
         "s3.multipart_part_size" => "\"17MiB\"".into(),
         "memory.limit" => "\"1GiB\"".into(),
+        "memory.spool_dir" => "\"/another\"".into(),
         "kafka.lanes" => "3".into(),
         _ => match key.kind {
             Kind::Choice(words) => {

@@ -26,6 +26,7 @@ partition_by = ["field:Country", "dt"]
 max_age = "1h30m"
 [memory]
 limit = "256MiB"
+spool_dir = "/var/spool/sink"
 [http]
 token_file = "/run/token"
 [topic."clicks.eu".layout]

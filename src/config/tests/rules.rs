@@ -244,6 +244,8 @@ fn other_texts() {
         &[("9464", "is not an address with a port"), (":9464", "\"0.0.0.0:9464\""), ("OFF", "off")],
     );
     refuses(process::file, &[("", "empty")]);
+    takes(process::folder, &["/", "/var/lib/kafka-s3-sink", "/a b"]);
+    refuses(process::folder, &[("", "whole path"), ("spool", "/var/lib"), ("./x", "whole path")]);
     takes(process::level, &["info", "INFO", "warn,kafka_s3_sink=debug", "off", "a=trace, info"]);
     refuses(
         process::level,

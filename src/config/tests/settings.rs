@@ -104,6 +104,7 @@ on_invalid = "skip"
 on_tombstone = "stop"
 [memory]
 limit = "256MiB"
+spool_dir = "/var/spool/sink"
 [http]
 listen = "off"
 token_file = "/run/token"
@@ -137,6 +138,7 @@ fn insist_on_the_process(settings: &Settings) {
     assert_eq!(s3.request_timeout, Duration::from_secs(5));
     assert_eq!(s3.retry_warn_after, Duration::from_secs(120));
     assert_eq!(settings.memory.limit, 256 << 20);
+    assert_eq!(settings.memory.spool_dir.as_deref(), Some("/var/spool/sink".as_ref()));
     assert_eq!(settings.http.listen, None);
     assert_eq!(settings.http.token_file.as_deref(), Some("/run/token".as_ref()));
     assert_eq!(settings.log.level, "warn,kafka_s3_sink::s3=debug");

@@ -61,6 +61,7 @@ fn reading(layout: Layout, at: &TopicPartition) -> Sink {
         on_lost_offsets: LostOffsetsPolicy::Error,
         on_offset_out_of_range: OutOfRangePolicy::Stop,
         fenced_deadline: Duration::from_secs(60),
+        spool: None,
     });
     let mut policy = policy_of(layout);
     policy.rotation.max_records = u64::MAX;

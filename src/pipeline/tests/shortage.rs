@@ -1,15 +1,17 @@
-//! Several Kafka partitions whose pinned batches are together more than memory holds.
+//! Several Kafka partitions whose pinned batches are together more than memory holds, and batches
+//! whose bytes are lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::layout::tests::sample;
-use super::super::{Action, Mark, Moment, Pin, Sink, SinkSettings, encode_metadata};
+use super::super::{Action, Event, Mark, Moment, Pin, Sink, SinkSettings, encode_metadata};
 use super::common::policy;
 use crate::record::{
-    Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders, Offset, OutOfRangePolicy,
-    PutOutcome, Record, StartPosition, TimestampMs, TopicFacts, TopicPartition,
+    Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders, Offset, OffsetRange,
+    OutOfRangePolicy, PutOutcome, Record, StartPosition, StoreError, StoreErrorClass, TimestampMs,
+    TopicFacts, TopicPartition,
 };
 
 const NOW: Moment = Moment(1);
@@ -22,6 +24,9 @@ struct Driven {
     sink: Sink,
     fetching: BTreeMap<TopicPartition, (Offset, bool)>,
     committed: BTreeMap<TopicPartition, Offset>,
+    /// So many puts cannot read what they are to send.
+    unreadable: u32,
+    again: Vec<OffsetRange>,
 }
 
 fn at(number: i32) -> TopicPartition {
@@ -38,9 +43,11 @@ fn replaying(count: i32) -> Driven {
         on_lost_offsets: LostOffsetsPolicy::Error,
         on_offset_out_of_range: OutOfRangePolicy::Stop,
         fenced_deadline: Duration::from_secs(60),
+        spool: None,
     };
-    let (fetching, committed) = Default::default();
-    let mut driven = Driven { sink: Sink::new(settings), fetching, committed };
+    let (fetching, committed, again) = Default::default();
+    let sink = Sink::new(settings);
+    let mut driven = Driven { sink, fetching, committed, unreadable: 0, again };
     for number in 0..count {
         driven.sink.handle_assigned(NOW, at(number), EPOCH, Arc::new(policy()), None);
     }
@@ -100,11 +107,17 @@ impl Driven {
                     self.sink.handle_committed(NOW, &at, EPOCH, offset, Ok(()));
                 }
                 Action::Put(ticket, _) => {
-                    self.sink.handle_put(NOW, &ticket, Ok(PutOutcome::Stored));
+                    let lost = self.unreadable > 0;
+                    self.unreadable = self.unreadable.saturating_sub(1);
+                    let class = StoreErrorClass::Unreadable;
+                    let error = StoreError { class, message: "an I/O error".to_owned() };
+                    let reply = if lost { Err(error) } else { Ok(PutOutcome::Stored) };
+                    self.sink.handle_put(NOW, &ticket, reply);
                 }
                 Action::Head(ticket, _) => {
                     self.sink.handle_head(NOW, &ticket, Ok(HeadOutcome::Missing));
                 }
+                Action::Tell(_, Event::ReadsAgain { range, .. }) => self.again.push(range),
                 Action::Released(..) | Action::Tell(..) => {}
             }
         }
@@ -133,6 +146,13 @@ impl Driven {
     fn readers(&self) -> Vec<i32> {
         let reading = self.fetching.iter().filter(|(_, (_, resumed))| *resumed);
         reading.map(|(at, _)| at.partition).collect()
+    }
+
+    /// The next thing that is due by time.
+    fn wait(&mut self) {
+        let due = self.sink.poll_timeout().expect("something is due");
+        self.sink.handle_time(due);
+        self.settle();
     }
 
     fn end_of_log(&mut self, number: i32) {
@@ -188,4 +208,22 @@ fn a_replay_that_ends_otherwise_makes_way_for_the_next() {
     driven.sink.handle_released(NOW, &at(foremost), EPOCH);
     driven.settle();
     assert_eq!(driven.readers(), [1 - foremost]);
+}
+
+#[test]
+fn a_batch_whose_bytes_are_lost_is_read_again_under_its_pin() {
+    let mut driven = replaying(1);
+    driven.unreadable = 5;
+    let range = OffsetRange { base: Offset(0), end: Offset(END) };
+    // Lost for good the first time, and twice in a row the second.
+    for tries in [3, 2] {
+        driven.read(0, END);
+        driven.end_of_log(0);
+        (1..tries).for_each(|_| driven.wait());
+        assert_eq!(driven.again, [range]);
+    }
+    assert!(driven.committed.is_empty(), "{:?}", driven.committed);
+    driven.wait();
+    assert_eq!(driven.committed[&at(0)], Offset(END));
+    assert_eq!(driven.again, [range]);
 }

@@ -168,6 +168,7 @@ impl World {
             on_lost_offsets: self.lost_offsets,
             on_offset_out_of_range: self.out_of_range,
             fenced_deadline: Duration::from_secs(60),
+            spool: None,
         };
         let mut member = Member {
             sink: Sink::new(settings),
@@ -307,7 +308,7 @@ impl World {
         if request.if_none_match && self.store.contains_key(&key) {
             return Ok(PutOutcome::Taken);
         }
-        let bytes = request.body.segments.iter().flatten().copied().collect();
+        let bytes = request.body.joined().expect("in memory");
         self.store.insert(key, Stored { metadata: request.metadata.clone(), bytes });
         if self.faults && self.dice.one_in(6) {
             failed("after the effect")

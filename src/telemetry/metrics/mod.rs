@@ -8,11 +8,13 @@
 mod define;
 mod lane;
 mod snapshot;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod topic;
 
 pub use lane::{LaneMetrics, Share};
+pub use spool::{SpoolMetrics, SpoolOperation};
 pub use topic::{TopicMetrics, Totals};
 
 use std::time::Duration;
@@ -116,6 +118,7 @@ pub struct Metrics {
     memory_batches: IntGauge,
     memory_in_flight: IntGauge,
     last_commit: IntGauge,
+    spool: SpoolMetrics,
 }
 
 impl Default for Metrics {
@@ -158,6 +161,7 @@ impl Metrics {
             memory_batches_budget: define.gauge("memory_batches_budget_bytes", "The part of memory.limit that batches may hold until they have landed; at it reading waits."),
             memory_batches: define.gauge("memory_batches_bytes", "Memory that open batches and their encoders hold."),
             memory_in_flight: define.gauge("memory_in_flight_bytes", "Memory that ended batches hold until they have landed."),
+            spool: SpoolMetrics::new(define),
             last_commit: define.gauge("last_commit_timestamp_seconds", "Unix time of the last commit that Kafka stored, 0 before the first."),
         }
     }
@@ -179,6 +183,11 @@ impl Metrics {
             batch_bytes: Share::of(&self.memory_batches),
             in_flight_bytes: Share::of(&self.memory_in_flight),
         }
+    }
+
+    /// What a spool tells.
+    pub fn spool(&self) -> SpoolMetrics {
+        self.spool.clone()
     }
 
     /// A step of the protocol succeeded after this time.

@@ -41,6 +41,7 @@ impl Lane {
             on_lost_offsets: LostOffsetsPolicy::Error,
             on_offset_out_of_range: OutOfRangePolicy::Stop,
             fenced_deadline: Duration::from_secs(60),
+            spool: None,
         });
         let at = TopicPartition::new("t", 0);
         let mut this = Self { sink, at: at.clone(), held, objects: Objects::new() };
@@ -102,7 +103,7 @@ impl Lane {
                     self.sink.handle_committed(NOW, &at, commit.epoch, offset, Ok(()));
                 }
                 Action::Put(ticket, put) => {
-                    let lines = lines_of(&put.address.key, &put.body.segments.concat());
+                    let lines = lines_of(&put.address.key, &put.body.joined().expect("in memory"));
                     let before = self.objects.insert(put.address.key.to_string(), lines);
                     assert!(before.is_none(), "{} twice", put.address);
                     self.sink.handle_put(NOW, &ticket, Ok(PutOutcome::Stored));

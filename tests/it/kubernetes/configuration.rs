@@ -40,7 +40,8 @@ impl Pod {
         std::fs::write(pod.dir.path().join("sink.toml"), &toml).expect("a file");
         let variables = container["env"].as_array().cloned().unwrap_or_default();
         pod.env = variables.iter().map(variable).collect();
-        if !toml.contains("[memory]") {
+        let table: toml::Table = toml.parse().expect("TOML");
+        if table.get("memory").and_then(|memory| memory.get("limit")).is_none() {
             // As the container's control group would have it.
             let limit = container["resources"]["limits"]["memory"].as_str().expect("a limit");
             let half = mebibytes(limit) * MIB / 2;
@@ -67,6 +68,12 @@ impl Pod {
             let path = mount["mountPath"].as_str().expect("a path");
             assert!(toml.contains(&format!("\"{path}/")), "nothing names {path}: {toml}");
             toml = toml.replace(&format!("\"{path}/"), &format!("\"{}/", folder.display()));
+        }
+        let table: toml::Table = toml.parse().expect("TOML");
+        if let Some(spool) = table.get("memory").and_then(|memory| memory.get("spool_dir")) {
+            let folder = self.dir.path().join("spool");
+            std::fs::create_dir(&folder).expect("a folder");
+            toml = toml.replace(&spool.to_string(), &format!("\"{}\"", folder.display()));
         }
         toml
     }

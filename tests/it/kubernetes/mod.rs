@@ -7,6 +7,7 @@ mod network;
 mod refused;
 mod rendered;
 mod security;
+mod spool;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

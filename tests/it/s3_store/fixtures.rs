@@ -65,7 +65,7 @@ pub(crate) fn request(bucket: &str, key: &str, segments: Vec<Bytes>) -> PutReque
     segments.iter().for_each(|segment| crc.update(segment));
     PutRequest {
         address: address(bucket, key),
-        body: Body { segments, crc32: crc.sum() },
+        body: Body { spooled: None, segments, crc32: crc.sum() },
         content_type: "application/gzip",
         metadata: BTreeMap::from([("pin".to_owned(), "0123abcd".to_owned())]),
         if_none_match: true,

@@ -11,4 +11,5 @@ mod probe;
 mod proxy;
 mod put;
 mod rights;
+mod spooled;
 mod tls;

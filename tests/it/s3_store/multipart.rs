@@ -14,7 +14,7 @@ async fn open_uploads(server: &Minio, bucket: &str) -> usize {
     list.send().await.expect("a list").uploads().len()
 }
 
-async fn expect_no_uploads(server: &Minio, bucket: &str) {
+pub(super) async fn expect_no_uploads(server: &Minio, bucket: &str) {
     eventually("no upload is left", || async { open_uploads(server, bucket).await == 0 }).await;
 }
 
@@ -81,7 +81,7 @@ async fn parts_that_do_not_make_up_the_checksum_make_no_object() {
     let mut put = large(&bucket, "x");
     put.body.crc32 ^= 1;
     let error = store.put(&put).await.expect_err("a wrong checksum");
-    assert_eq!(error.class, StoreErrorClass::Retry, "{error}");
+    assert_eq!(error.class, StoreErrorClass::Unreadable, "{error}");
     assert!(error.message.contains("checksum"), "{error}");
     assert_eq!(store.head(&put.address).await, Ok(HeadOutcome::Missing));
     expect_no_uploads(server, &bucket).await;

@@ -14,6 +14,7 @@ mod outage;
 mod rebalance;
 mod records;
 mod signals;
+mod spool;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -119,6 +119,10 @@ true
 {{- end -}}
 {{- end -}}
 
+{{- define "sink.spoolDir" -}}
+{{- dig "memory" "spool_dir" "/var/spool/kafka-s3-sink" .Values.config -}}
+{{- end -}}
+
 {{- /* sink.toml: what the user says, and what the chart adds. */ -}}
 {{- define "sink.toml" -}}
 {{- $config := deepCopy .Values.config -}}
@@ -127,6 +131,9 @@ true
 {{- $_ := set $http "token_file" "/run/secrets/kafka-s3-sink/token" -}}
 {{- end -}}
 {{- $_ := set $config "http" $http -}}
+{{- if .Values.spool.enabled -}}
+{{- $_ := set $config "memory" (merge ($config.memory | default dict) (dict "spool_dir" (include "sink.spoolDir" .))) -}}
+{{- end -}}
 {{- $protocol := dig "kafka" "group_protocol" "classic" $config -}}
 {{- if and (include "sink.static" .) (eq $protocol "classic") -}}
 {{- $kafka := $config.kafka -}}

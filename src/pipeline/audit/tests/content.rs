@@ -37,9 +37,9 @@ fn expected(layout: &Arc<Layout>, values: &[&str]) -> Expected {
 }
 
 fn stored(compression: Compression, text: &[u8]) -> Vec<u8> {
-    let mut encoder = Encoder::new(compression, None);
+    let mut encoder = Encoder::new(compression, None, None);
     encoder.write(text);
-    encoder.finish().segments.iter().flatten().copied().collect()
+    encoder.finish().joined().expect("in memory")
 }
 
 /// A batch with one object that says so of itself.
