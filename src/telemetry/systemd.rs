@@ -19,6 +19,10 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// How often, until the start is done, it is looked whether it is.
 const READY_EVERY: Duration = Duration::from_millis(100);
 
+/// For how long from now a start that waits asks, and how often.
+const START_WITHIN: Duration = Duration::from_secs(60);
+const EXTEND_EVERY: Duration = Duration::from_secs(15);
+
 /// What a stop takes beside the deadline of the shutdown: leaving the group, and the last threads.
 const STOP_MARGIN: Duration = Duration::from_secs(10);
 
@@ -47,8 +51,13 @@ pub fn reloaded() {
 /// The shutdown has begun, and takes so long at most: a unit whose own limit is shorter waits.
 pub fn stopping(within: Duration) {
     notify(&NotifyState::Stopping);
-    let within = within.saturating_add(STOP_MARGIN).as_micros();
-    notify(&NotifyState::ExtendTimeoutUsec(within.try_into().unwrap_or(u32::MAX)));
+    extend_timeout(within.saturating_add(STOP_MARGIN));
+}
+
+/// From now on, for the start or the stop that goes on.
+fn extend_timeout(within: Duration) {
+    let within = within.as_micros().try_into().unwrap_or(u32::MAX);
+    notify(&NotifyState::ExtendTimeoutUsec(within));
 }
 
 /// The line that `systemctl status` shows.
@@ -58,9 +67,10 @@ pub fn status(line: &str) {
     notify(&NotifyState::Status(&line));
 }
 
-/// Keeps systemd informed until `shutdown` resolves: that the start is done (`Type=notify`), the
-/// status line when it changes, and the watchdog at half of its time while the process is alive. Let
-/// it run through the flush of a shutdown, or the watchdog ends that.
+/// Keeps systemd informed until `shutdown` resolves: that the start is done (`Type=notify`) or, while
+/// the process is alive, wants more time; the status line when it changes; and the watchdog at half of
+/// its time while the process is alive. Let it run through the flush of a shutdown, or the watchdog
+/// ends that.
 pub async fn tend(shared: Arc<Status>, shutdown: impl Future<Output = ()>) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
@@ -68,6 +78,7 @@ pub async fn tend(shared: Arc<Status>, shutdown: impl Future<Output = ()>) {
     tokio::select! {
         () = shutdown => {}
         () = tell_ready(&shared) => {}
+        () = keep_starting(&shared) => {}
         () = keep_status(&shared) => {}
         () = keep_watchdog(&shared) => {}
     }
@@ -83,6 +94,23 @@ async fn tell_ready(shared: &Status) {
     notify(&NotifyState::Ready);
     TOLD_READY.store(true, Ordering::Relaxed);
     std::future::pending().await
+}
+
+/// By systemd's own word the watchdog begins with the end of the start (252 takes its first feeding for
+/// that), so until then a hang is seen by this: what asks for no more time is killed. A shutdown has
+/// asked for its own.
+async fn keep_starting(shared: &Status) {
+    let mut ticks = interval(EXTEND_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if shared.has_begun() || shared.is_shutting_down() {
+            return std::future::pending().await;
+        }
+        if shared.live() {
+            extend_timeout(START_WITHIN);
+        }
+    }
 }
 
 async fn keep_status(shared: &Status) {
@@ -130,10 +158,11 @@ mod tests {
     use crate::telemetry::{Condition, clock};
 
     /// The environment belongs to the whole process, so the service of these tests is the same
-    /// program again, with this variable set: `alive`, `waiting` or
-    /// `hanging`.
+    /// program again, with this variable set: `alive`, `waiting`, `hanging` or
+    /// `waiting hanging`.
     const ROLE: &str = "KAFKA_S3_SINK_TEST_OF_SYSTEMD";
     const WATCHDOG: Duration = Duration::from_millis(200);
+    const MORE_TIME: &str = "EXTEND_TIMEOUT_USEC=60000000\n";
 
     #[test]
     fn a_service_in_a_process_of_its_own() {
@@ -151,12 +180,12 @@ mod tests {
         let shared = Arc::new(Status::started_at(clock::wall(), origin));
         shared.met(Condition::GroupAnswered);
         shared.met(Condition::StoreReachable);
-        match role {
-            "waiting" => shared.unmet(Condition::BrokerReachable, "no route\nto 10.0.0.1:9092"),
-            _ => shared.met(Condition::BrokerReachable),
+        match role.starts_with("waiting") {
+            true => shared.unmet(Condition::BrokerReachable, "no route\nto 10.0.0.1:9092"),
+            false => shared.met(Condition::BrokerReachable),
         }
         let beat = shared.beat("lane-0");
-        if role == "hanging" {
+        if role.ends_with("hanging") {
             beat.beat_at(origin);
         }
         tend(shared, tokio::time::sleep(WATCHDOG * 5)).await;
@@ -180,9 +209,10 @@ mod tests {
 
     fn read_to_the_end(socket: &UnixDatagram) -> Vec<String> {
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut messages = Vec::new();
+        let mut messages: Vec<String> = Vec::new();
         let mut buffer = [0; 4096];
-        while messages.last().is_none_or(|last: &String| !last.starts_with("EXTEND_")) {
+        // What a stop tells last follows that it stops.
+        while !matches!(&messages[..], [.., stopping, _] if stopping == "STOPPING=1\n") {
             let length = socket.recv(&mut buffer).unwrap();
             messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
         }
@@ -196,17 +226,22 @@ mod tests {
         command
     }
 
+    fn count(messages: &[String], wanted: &str) -> usize {
+        messages.iter().filter(|message| *message == wanted).count()
+    }
+
     fn watchdogs(messages: &[String]) -> usize {
-        messages.iter().filter(|message| *message == "WATCHDOG=1\n").count()
+        count(messages, "WATCHDOG=1\n")
     }
 
     #[test]
     fn a_service_manager_hears_everything() {
         let messages = heard("alive");
-        assert_eq!(messages.iter().filter(|message| *message == "READY=1\n").count(), 1);
+        assert_eq!(count(&messages, "READY=1\n"), 1);
+        // For the stop, and none for a start that is done.
         let [.., stopping, extended] = &messages[..] else { panic!("{messages:?}") };
-        assert_eq!(stopping, "STOPPING=1\n");
-        assert_eq!(extended, "EXTEND_TIMEOUT_USEC=60000000\n");
+        assert_eq!((stopping.as_str(), extended.as_str()), ("STOPPING=1\n", MORE_TIME));
+        assert_eq!(count(&messages, MORE_TIME), 1);
         // At once, then at every half of its time; a busy machine delays some.
         assert!((2..=11).contains(&watchdogs(&messages)), "{messages:?}");
     }
@@ -214,7 +249,9 @@ mod tests {
     #[test]
     fn what_is_waited_for_is_the_status_and_the_start_is_not_done() {
         let messages = heard("waiting");
-        assert!(!messages.iter().any(|message| message == "READY=1\n"), "{messages:?}");
+        assert_eq!(count(&messages, "READY=1\n"), 0, "{messages:?}");
+        // At once, and once more for the stop.
+        assert_eq!(count(&messages, MORE_TIME), 2, "{messages:?}");
         let statuses: Vec<_> = messages.iter().filter(|m| m.starts_with("STATUS=")).collect();
         assert_eq!(statuses.len(), 1, "{messages:?}");
         assert!(statuses[0].contains("broker_reachable (no route to 10.0.0.1:9092)"));
@@ -225,6 +262,13 @@ mod tests {
     fn the_watchdog_is_not_fed_while_a_thread_hangs() {
         let messages = heard("hanging");
         assert_eq!(watchdogs(&messages), 0, "{messages:?}");
+    }
+
+    #[test]
+    fn a_start_that_hangs_asks_for_no_more_time() {
+        let messages = heard("waiting hanging");
+        assert_eq!(count(&messages, "READY=1\n"), 0, "{messages:?}");
+        assert_eq!(count(&messages, MORE_TIME), 1, "the stop alone: {messages:?}");
     }
 
     #[test]

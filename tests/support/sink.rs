@@ -32,13 +32,26 @@ impl Sink {
         Self::spawn(config, &["run", "--until-end"])
     }
 
+    /// Starts `kafka-s3-sink run` with this soft limit of open files.
+    pub(crate) fn run_with_soft_limit(config: &SinkConfig, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -S -n {files} && exec \"$0\" run \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_kafka-s3-sink")]);
+        Self::spawn_as(config, command)
+    }
+
     /// Starts the binary with these arguments and `--config FILE`.
     pub(crate) fn spawn(config: &SinkConfig, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-s3-sink"));
+        command.args(args);
+        Self::spawn_as(config, command)
+    }
+
+    fn spawn_as(config: &SinkConfig, mut command: Command) -> Self {
         let dir = WorkDir::new("sink");
         let file = dir.path().join("sink.toml");
         std::fs::write(&file, config.text()).expect("configuration file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-s3-sink"));
-        command.args(args).arg("--config").arg(&file).current_dir(dir.path());
+        command.arg("--config").arg(&file).current_dir(dir.path());
         command.envs(config.environment());
         // What the machine's own AWS settings say must not decide a test.
         command.env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE");

@@ -96,6 +96,7 @@ fn look_for_servers() -> Vec<String> {
         "venv-container",
         "venv-kubernetes",
         "venv-notebook",
+        "venv-supply",
     ];
     let mut missing: Vec<String> = parts
         .into_iter()

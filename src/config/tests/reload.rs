@@ -1,8 +1,8 @@
 //! What a running daemon takes up of a changed file, and what waits for a restart.
 
 use super::*;
-use crate::config::TakenUp;
 use crate::config::schema::{self, Kind};
+use crate::config::{TakenUp, TopicPolicies};
 
 fn taken_up(from: &str, to: &str) -> TakenUp {
     good(from).take_up(good(to), true)
@@ -93,6 +93,23 @@ fn a_topic_that_loses_its_own_layout_keeps_it_until_a_restart() {
     assert_eq!(settings.topics.of("orders").rotation.max_age.as_secs(), 300);
     assert_eq!(changes, [r#"topic.orders.rotation.max_age: "9m" -> "5m""#]);
     assert_eq!(restart, ["topic.orders.layout.prefix"]);
+}
+
+#[test]
+fn before_the_group_knows_only_what_newcomers_bring_is_in_force() {
+    let from = with("[topic.orders.rotation]\nmax_age = \"9m\"\n");
+    let to = with(
+        "[rotation]\nmax_age = \"1m\"\n[topic.returns.layout]\nprefix = \"own\"\n\
+         [topic.returns.rotation]\nmax_age = \"3m\"\n",
+    )
+    .replace(r#"["orders", "#, r#"["orders", "returns", "#);
+    let taken = taken_up(&from, &to).settings;
+    let before = good(&from).policies_before(&taken);
+    let age = |policies: &TopicPolicies, topic| policies.of(topic).rotation.max_age.as_secs();
+    for (topic, now, then) in [("orders", 540, 60), ("clicks.eu", 300, 60), ("returns", 180, 180)] {
+        assert_eq!((age(&before, topic), age(&taken.topics, topic)), (now, then), "{topic}");
+    }
+    assert_eq!(&*before.of("returns").layout.prefix, "own");
 }
 
 #[test]

@@ -116,6 +116,11 @@ impl Status {
         lock(&self.daemon).shutting_down.get_or_insert_with(clock::wall);
     }
 
+    /// Whether it is on its way out.
+    pub(in crate::telemetry) fn is_shutting_down(&self) -> bool {
+        lock(&self.daemon).shutting_down.is_some()
+    }
+
     /// Replaces what is known of a lane's Kafka partitions: those that it does not name are gone.
     pub fn update(&self, lane: usize, partitions: Vec<KafkaPartitionStatus>) {
         let previous = lock(&self.lanes).insert(lane, partitions);

@@ -1,12 +1,15 @@
 //! What `deploy/systemd` and `deploy/packages` ship: the units before systemd's own judges, the
 //! packages built from the binary of these tests, and installed in a machine that is booted for it.
 
+mod boot;
 mod instances;
 mod packages;
+mod papers;
 mod rpm;
 mod service;
 mod site;
 mod state;
+mod supply;
 mod trouble;
 mod units;
 mod upgrade;
@@ -17,7 +20,8 @@ use std::sync::OnceLock;
 
 use crate::support::workdir::WorkDir;
 
-/// The versions that are packaged: the same program, and the later one over the earlier.
+/// The versions that are packaged: the same program, for none was released before it, and the later
+/// one, with another template, over the earlier.
 const VERSIONS: [&str; 2] = ["0.1.0", "0.2.0"];
 
 const ARCH: &str = std::env::consts::ARCH;
@@ -26,13 +30,21 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// What the later version's template has more.
+const NEWS: &str = "# What is new in this version.\n";
+
 /// The folder with the packages of both versions, made once by the shipped script.
 fn packages() -> &'static Path {
     static PACKAGES: OnceLock<WorkDir> = OnceLock::new();
     let dir = PACKAGES.get_or_init(|| {
         let dir = WorkDir::new("packages");
-        for version in VERSIONS {
-            let (code, said) = build(&["--version", version], dir.path());
+        let template = repository().join("deploy/packages/sink.toml");
+        let changed = dir.path().join("changed.toml");
+        let text = std::fs::read_to_string(&template).expect("a template");
+        std::fs::write(&changed, text + NEWS).expect("a file");
+        for (version, settings) in VERSIONS.into_iter().zip([template, changed]) {
+            let settings = settings.to_str().expect("a path");
+            let (code, said) = build(&["--version", version, "--settings", settings], dir.path());
             assert_eq!(code, 0, "{said}");
         }
         dir

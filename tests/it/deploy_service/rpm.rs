@@ -42,14 +42,30 @@ fn it_is_installed_upgraded_and_removed() {
     site.wait("begun anew", || site.machine.show(UNIT, "MainPID") != before);
     site.wait_active(UNIT);
     assert_eq!(site.machine.run(&["cat", CONFIG]), edited);
+    let new = site.machine.run(&["cat", &format!("{CONFIG}.rpmnew")]);
+    assert!(new.ends_with(super::NEWS), "{new}");
     site.produce();
     site.wait_committed();
     site.count();
+    is_removed(&site);
+    assert_eq!(site.machine.run(&["cat", &format!("{CONFIG}.rpmsave")]), edited);
+}
 
+/// With an instance beside it: nothing of the two runs, and nothing would be started by a boot.
+fn is_removed(site: &Site) {
+    let instance = "kafka-s3-sink@other";
+    site.configure("/etc/kafka-s3-sink/other.toml", &[]);
+    site.machine.run(&["systemctl", "enable", "--now", instance]);
+    let links = || {
+        site.machine.run(&["find", "/etc/systemd/system", "-name", "kafka-s3-sink*", "-type", "l"])
+    };
+    assert_eq!(links().lines().count(), 2, "{}", links());
     site.machine.run(&["touch", "/var/lib/private/kafka-s3-sink/kept"]);
     site.machine.run(&["rpm", "-e", "--nodeps", "kafka-s3-sink"]);
-    assert_eq!(site.machine.show(UNIT, "ActiveState"), "inactive");
-    assert_eq!(site.machine.run(&["cat", &format!("{CONFIG}.rpmsave")]), edited);
+    for unit in [UNIT, instance] {
+        assert_eq!(site.machine.show(unit, "ActiveState"), "inactive");
+    }
+    assert_eq!(links(), "");
     site.machine.run(&["test", "-e", "/var/lib/private/kafka-s3-sink/kept"]);
 }
 

@@ -2,6 +2,7 @@
 
 use super::site::{CONFIG, Site, UNIT};
 use crate::support::http;
+use crate::support::workdir::free_port;
 
 #[test]
 fn it_is_active_when_it_is_ready_and_keeps_its_secrets() {
@@ -24,11 +25,28 @@ fn it_is_active_when_it_is_ready_and_keeps_its_secrets() {
             assert!(!place.contains(secret), "{secret} is in {place}");
         }
     }
-    // The password came through: librdkafka is told of it, and it is named without its value.
+    // The password is there for the process; that one of its kind counts, the next test shows.
     let said = site.machine.run(&["ls", &format!("/run/credentials/{UNIT}.service")]);
     assert!(said.contains("SASL_PASSWORD"), "{said}");
     let owner = site.machine.run(&["stat", "-c", "%U", &format!("/proc/{pid}")]);
     assert_ne!(owner.trim(), "root");
+}
+
+#[test]
+fn a_credential_counts_as_the_variable_of_its_name() {
+    let settings = [("rotation.max_age", "1s"), ("layout.prefix", "by-the-file")];
+    let Some(mut site) = Site::installed("unit-credential", &settings) else { return };
+    let credential = "KAFKA_S3_SINK__LAYOUT__PREFIX";
+    site.machine.write(&format!("/etc/credstore/{credential}"), "raw\n");
+    let path = format!("/etc/systemd/system/{UNIT}.service.d/prefix.conf");
+    site.machine.write(&path, &format!("[Service]\nLoadCredential={credential}\n"));
+    site.machine.run(&["systemctl", "daemon-reload"]);
+    site.machine.run(&["systemctl", "start", UNIT]);
+    site.produce();
+    site.wait_committed();
+    // That is below raw/.
+    site.count();
+    assert_eq!(site.bucket.list("by-the-file/"), []);
 }
 
 #[test]
@@ -90,10 +108,32 @@ fn a_stop_lands_what_was_read() {
     site.count();
 }
 
+impl Site {
+    /// The machine shares the network with the tests, so it does not go. What stands for it is a way
+    /// to the store that goes when a network would; returns where that begins.
+    fn network_of_its_own(&self) -> String {
+        let here = format!("127.0.0.1:{}", free_port());
+        let store = self.bucket.endpoint().trim_start_matches("http://");
+        let ordered = "[Unit]\nDefaultDependencies=no\nBefore=network.target network-online.target\n\
+                       Conflicts=shutdown.target\nBefore=shutdown.target\n";
+        let socket =
+            format!("[Socket]\nListenStream={here}\n[Install]\nWantedBy=multi-user.target\n");
+        let program = format!("/lib/systemd/systemd-socket-proxyd {store}");
+        let service = format!("[Service]\nExecStart={program}\n");
+        for (unit, text) in [("network.socket", socket), ("network.service", service)] {
+            self.machine.write(&format!("/etc/systemd/system/{unit}"), &format!("{ordered}{text}"));
+        }
+        self.machine.run(&["systemctl", "daemon-reload"]);
+        self.machine.run(&["systemctl", "enable", "--now", "network.socket"]);
+        format!("http://{here}")
+    }
+}
+
 #[test]
 fn a_shutdown_of_the_machine_lands_it_before_the_network_goes() {
-    let settings = [("rotation.max_age", "1h")];
-    let Some(mut site) = Site::installed("unit-shutdown", &settings) else { return };
+    let Some(mut site) = Site::installed("unit-shutdown", &[]) else { return };
+    let store = site.network_of_its_own();
+    let settings = [("rotation.max_age", "1h"), ("s3.endpoint", &store)];
     let address = site.configure(CONFIG, &settings);
     site.machine.run(&["systemctl", "enable", "--now", UNIT]);
     let count = site.produce();
@@ -102,7 +142,7 @@ fn a_shutdown_of_the_machine_lands_it_before_the_network_goes() {
     site.count();
     let journal = site.machine.read_journal();
     let sink = journal.find("Stopped kafka-s3-sink.service").expect("the sink");
-    let network = journal.find("Stopped target network-online.target").expect("the network");
+    let network = journal.find("Stopped network.service").expect("the network");
     assert!(sink < network, "{journal}");
     // And it starts with the machine.
     site.machine.power_on();

@@ -68,7 +68,8 @@ impl Site {
     pub(super) fn install(&self, version: &str) -> String {
         let package = deb(version);
         let package = package.file_name().expect("a name").to_string_lossy().into_owned();
-        self.machine.run(&["dpkg", "-i", &format!("/srv/packages/{package}")])
+        let package = format!("/srv/packages/{package}");
+        self.machine.run(&["dpkg", "--force-confold", "-i", &package])
     }
 
     /// What the store and Kafka ask for, as files that only root can read.

@@ -29,6 +29,8 @@ fn an_upgrade_keeps_settings_and_begins_anew_with_the_new_files() {
         assert_eq!(site.machine.run(&["readlink", &program]).trim(), "/usr/bin/kafka-s3-sink");
     }
     assert_eq!(site.machine.run(&["cat", CONFIG]), edited);
+    let new = site.machine.run(&["cat", &format!("{CONFIG}.dpkg-dist")]);
+    assert!(new.ends_with(super::NEWS), "{new}");
     site.wait_committed();
     site.count();
 }
@@ -42,13 +44,22 @@ fn one_that_does_not_run_is_not_started_by_an_upgrade() {
 }
 
 #[test]
+fn a_template_that_nobody_edited_is_the_new_versions() {
+    let Some(site) = Site::bare("unit-template") else { return };
+    for (version, has_news) in super::VERSIONS.into_iter().zip([false, true]) {
+        site.install(version);
+        let template = site.machine.run(&["cat", CONFIG]);
+        assert_eq!(template.ends_with(super::NEWS), has_news, "{version}: {template}");
+    }
+    assert_eq!(are_there(&site, [&format!("{CONFIG}.dpkg-dist")]), [false]);
+}
+
+#[test]
 fn settings_that_are_there_before_it_are_taken_and_it_runs() {
     let Some(site) = Site::bare("unit-before") else { return };
     site.give_credentials();
     site.configure(CONFIG, &[]);
-    let package =
-        format!("/srv/packages/{}", super::deb("0.1.0").file_name().expect("a name").display());
-    site.machine.run(&["dpkg", "--force-confold", "-i", &package]);
+    site.install("0.1.0");
     site.wait_active(UNIT);
     assert_eq!(site.machine.run(&["systemctl", "is-enabled", UNIT]).trim(), "enabled");
 }
@@ -61,6 +72,9 @@ fn a_removal_leaves_what_is_the_users_and_a_purge_leaves_nothing() {
     site.machine.run(&["systemctl", "enable", "--now", UNIT, instance]);
     let state = "/var/lib/private/kafka-s3-sink/kept";
     site.machine.run(&["touch", state]);
+    // No instance has this name.
+    let others = "/var/lib/kafka-s3-sink-archive";
+    site.machine.run(&["mkdir", others]);
     site.machine.run(&["dpkg", "--remove", "kafka-s3-sink"]);
     for unit in [UNIT, instance] {
         let state = site.machine.show(unit, "ActiveState");
@@ -76,13 +90,17 @@ fn a_removal_leaves_what_is_the_users_and_a_purge_leaves_nothing() {
     site.install("0.2.0");
     site.machine.run(&["systemctl", "start", UNIT]);
     site.machine.run(&["dpkg", "--purge", "kafka-s3-sink"]);
-    let wants = "/etc/systemd/system/multi-user.target.wants/kafka-s3-sink.service";
+    let wants = "/etc/systemd/system/multi-user.target.wants";
+    let [wants, wants_instance] = [UNIT, instance].map(|unit| format!("{wants}/{unit}.service"));
     let gone = [
         "/etc/kafka-s3-sink",
         "/var/lib/private/kafka-s3-sink",
         "/var/lib/kafka-s3-sink",
         "/var/lib/private/kafka-s3-sink-other",
-        wants,
+        "/var/lib/kafka-s3-sink-other",
+        &wants,
+        &wants_instance,
     ];
-    assert_eq!(are_there(&site, gone), [false; 5]);
+    assert_eq!(are_there(&site, gone), [false; 7]);
+    assert_eq!(are_there(&site, [others]), [true]);
 }

@@ -11,6 +11,7 @@ mod insists;
 mod live;
 mod memory;
 mod outage;
+mod process;
 mod rebalance;
 mod records;
 mod signals;

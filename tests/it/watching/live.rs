@@ -91,9 +91,20 @@ fn the_store_goes_away(stage: &Stage, sink: &mut Option<Sink>) -> Expected {
     stage.minio.stop();
     let burst = stage.case.broker.produce_many(&orders(60_000, 0));
     stage.wait_firing(sink, &OUTAGE);
+    keda_would_scale(stage, sink);
     stage.minio.start_again();
     stage.wait_clear(sink, &OUTAGE);
     burst
+}
+
+/// By what waits in Kafka for the pods of the release, and by no other's.
+fn keda_would_scale(stage: &Stage, sink: &mut Option<Sink>) {
+    let query = crate::kubernetes::keda_query();
+    let all = "sum(kafka_s3_sink_consumed_lag_records)";
+    stage.wait_found(sink, &format!("({query} > 0) == {all}"));
+    let others = query.replace("lake-sink-", "another-sink-");
+    assert_ne!(others, query);
+    assert_eq!(stage.prometheus.query(&others).expect("an answer").len(), 0);
 }
 
 fn members_come_and_go(stage: &Stage, sink: &mut Option<Sink>) {

@@ -40,11 +40,14 @@ fn hurried_rules() -> String {
     hurried.into_owned()
 }
 
-/// The example as it is shipped, but for the target and the intervals.
+/// The example as it is shipped, but for the target, the intervals, and the labels that the operator
+/// would set for a pod.
 fn hurried_config(target: &str) -> String {
     let config = file("deploy/prometheus/prometheus.yml");
-    assert!(config.contains("15s") && config.contains("\"127.0.0.1:9464\""), "{config}");
-    config.replace("15s", "1s").replace("\"127.0.0.1:9464\"", &format!("\"{target}\""))
+    let shipped = "- targets: [\"127.0.0.1:9464\"]\n";
+    assert!(config.contains("15s") && config.contains(shipped), "{config}");
+    let of_pod = "        labels: { namespace: data, pod: lake-sink-0 }\n";
+    config.replace("15s", "1s").replace(shipped, &format!("- targets: [\"{target}\"]\n{of_pod}"))
 }
 
 pub(super) struct Stage {
@@ -113,6 +116,13 @@ impl Stage {
     pub(super) fn wait_clear(&self, sink: &mut Option<Sink>, alerts: &[&str]) {
         self.watch(sink, &format!("{alerts:?} to clear"), |firing| {
             alerts.iter().all(|alert| !firing.contains(*alert))
+        });
+    }
+
+    /// Waits until an expression gives something.
+    pub(super) fn wait_found(&self, sink: &mut Option<Sink>, expression: &str) {
+        self.watch(sink, expression, |_| {
+            !self.prometheus.query(expression).expect("an answer").is_empty()
         });
     }
 

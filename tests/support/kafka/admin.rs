@@ -1,6 +1,7 @@
 //! What tests do to a cluster from outside, through the client library: the Java tools would cost
 //! two seconds a call.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::admin::{
@@ -148,6 +149,24 @@ impl Broker {
         eventually(&format!("delete group {group}"), || {
             one(wait(admin.delete_groups(&[group], &options())))
         });
+    }
+
+    /// The ids of a group's members, as Kafka's own tool tells them. Of groups of both protocols, which
+    /// the client library's call does not know.
+    pub(crate) fn members(&self, group: &str) -> BTreeSet<String> {
+        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+        let mut command = self.java("-Xmx128m", class);
+        command.args(["--bootstrap-server", &self.bootstrap(), "--describe", "--members"]);
+        let output = command.args(["--group", group]).output().expect("java");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // The group, and then who it is.
+        let member = |line: &str| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some(group)).then(|| words.next().map(str::to_owned)).flatten()
+        };
+        let found: BTreeSet<_> = text.lines().filter_map(member).collect();
+        assert!(!found.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        found
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
