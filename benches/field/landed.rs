@@ -1,6 +1,6 @@
 //! What stands in a bucket after a run: whether every record landed, in how many objects and bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::bucket::{Bucket, Listed};
 
@@ -12,15 +12,26 @@ pub(crate) struct Landed {
     pub(crate) stored: u64,
 }
 
-/// Counts what the sink put by what its objects say of themselves.
+/// Counts what the sink put by what its objects say of themselves. The ranges of the batches must
+/// follow each other without a gap and without an overlap, in each Kafka partition from 0 on.
 pub(crate) fn by_metadata(bucket: &Bucket) -> Landed {
     let mut landed = Landed::default();
+    let mut batches = BTreeSet::new();
     for object in objects(bucket) {
         let metadata = bucket.metadata(&object.key);
-        let records = metadata.get("records").and_then(|text| text.parse::<u64>().ok());
-        landed.records += records.unwrap_or_else(|| panic!("{}: {metadata:?}", object.key));
+        let number = |name: &str| {
+            let number = metadata.get(name).and_then(|text| text.parse::<u64>().ok());
+            number.unwrap_or_else(|| panic!("{}: no {name} in {metadata:?}", object.key))
+        };
+        batches.insert((number("partition"), number("base"), number("end")));
+        landed.records += number("records");
         landed.objects += 1;
         landed.stored += object.size;
+    }
+    let mut next = BTreeMap::new();
+    for (partition, base, end) in batches {
+        let expected = next.insert(partition, end).unwrap_or(0);
+        assert_eq!(base, expected, "the batches of Kafka partition {partition} follow each other");
     }
     landed
 }
