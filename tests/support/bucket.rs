@@ -159,14 +159,14 @@ impl Bucket {
                 .set_metadata(Some(object.metadata.clone().into_iter().collect()))
                 .set_content_type(object.content_type.clone())
                 .set_content_encoding(object.content_encoding.clone());
-            self.runtime.block_on(request.send())
+            self.runtime.block_on(request.send()).map(drop).map_err(|error| format!("{error:?}"))
         };
         // MinIO calls a drive that does not answer at once a full one, which the client believes.
         let stored = put().or_else(|_| {
             std::thread::sleep(Duration::from_secs(5));
             put()
         });
-        stored.unwrap_or_else(|error| panic!("put {}: {error:?}", object.key));
+        stored.unwrap_or_else(|error| panic!("put {}: {error}", object.key));
     }
 
     /// Removes an object, as a lifecycle rule would.
