@@ -88,6 +88,7 @@ fn short(value: f64) -> String {
     match value.abs() {
         size if size.is_nan() => "-".to_owned(),
         size if size >= 100_000.0 => format!("{:.0} k", value / 1000.0),
+        size if size >= 10_000.0 => format!("{:.1} k", value / 1000.0),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
