@@ -40,7 +40,7 @@ mod world;
 pub use error::DaemonError;
 pub(crate) use landed::{any_landed, bucket_ends, each_name};
 pub use reload::Source;
-pub use run::{Outcome, run};
+pub use run::{Outcome, consumer_properties, run};
 pub(crate) use signals::Signals;
 pub(crate) use spool::check as check_spool;
 pub(crate) use start::{probe_key, session};

@@ -1,5 +1,6 @@
 //! One run of the sink, from the first connection to the last commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -156,6 +157,14 @@ fn budget(settings: &Settings) -> Budget {
     let policies = topics.by_topic.values().chain([&topics.default]);
     let largest = policies.map(|policy| policy.layout.max_record_bytes).max().unwrap_or_default();
     Budget::of(settings.memory.limit, settings.kafka.lanes, largest.into())
+}
+
+/// The properties of a run's consumer, as librdkafka names them: what bare consumption is measured
+/// with, so that both fetch alike.
+pub fn consumer_properties(settings: &Settings) -> BTreeMap<String, String> {
+    let memory = FetchMemory { bytes: budget(settings).fetch };
+    let isolation = settings.topics.default.layout.isolation_level;
+    crate::kafka::consumer_properties(&settings.kafka, isolation, memory)
 }
 
 fn connect(

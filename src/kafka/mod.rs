@@ -54,7 +54,7 @@ pub use group::HardStop;
 pub use lane::{LaneConsumer, StaleEpoch};
 pub use moves::LaneMove;
 pub use onlooker::{Onlooker, knows_group_protocol, reach};
-pub use properties::{Refusal, refused as refused_properties};
+pub use properties::{Refusal, consumer_properties, refused as refused_properties};
 pub use range::{RangeReader, RangeReaders};
 pub use rounds::{CommitDone, CommitOutcome};
 pub use sample::{SampledRecord, sample_records};

@@ -1,5 +1,6 @@
 //! From our settings to librdkafka's properties. The user's own properties come last and win.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
 use std::time::Duration;
 
@@ -43,6 +44,18 @@ pub(super) fn consumer(
     without_internal_topics(&mut config, settings);
     config.set("consume.callback.max.messages", RUN.to_string());
     config
+}
+
+/// The properties that a run's consumer has, for those who compare themselves with it: names and
+/// values, secrets among them.
+pub fn consumer_properties(
+    settings: &KafkaSettings,
+    isolation: IsolationLevel,
+    memory: FetchMemory,
+) -> BTreeMap<String, String> {
+    let config = consumer(settings, isolation, memory, settings.lanes);
+    let owned = |(name, value): (&&str, &&str)| ((*name).to_owned(), (*value).to_owned());
+    config.config_map().iter().map(owned).collect()
 }
 
 /// Expressions match none of Kafka's own topics. With KIP-848 the broker matches, and a client that
@@ -219,8 +232,6 @@ pub(super) fn fence_deadline(config: &ClientConfig) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::record::{LostOffsetsPolicy, OutOfRangePolicy, StartPosition};
 

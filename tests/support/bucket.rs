@@ -118,6 +118,14 @@ impl Bucket {
         found
     }
 
+    /// What stands beside an object's bytes: its user metadata, without `x-amz-meta-`.
+    pub(crate) fn metadata(&self, key: &str) -> BTreeMap<String, String> {
+        let request = self.client.head_object().bucket(&self.name).key(key);
+        let answer = self.runtime.block_on(request.send());
+        let answer = answer.unwrap_or_else(|error| panic!("head {key}: {error:?}"));
+        answer.metadata.unwrap_or_default().into_iter().collect()
+    }
+
     /// One object.
     pub(crate) fn get(&self, key: &str) -> Object {
         let request = self.client.get_object().bucket(&self.name).key(key);
@@ -151,8 +159,7 @@ impl Bucket {
                 .set_metadata(Some(object.metadata.clone().into_iter().collect()))
                 .set_content_type(object.content_type.clone())
                 .set_content_encoding(object.content_encoding.clone());
-            let stored = self.runtime.block_on(request.send());
-            stored.map(drop).map_err(|error| format!("{error:?}"))
+            self.runtime.block_on(request.send()).map(drop).map_err(|error| format!("{error:?}"))
         };
         // MinIO calls a drive that does not answer at once a full one, which the client believes.
         let stored = put().or_else(|_| {

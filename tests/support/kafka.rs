@@ -49,6 +49,7 @@ pub(crate) struct Broker {
     broker: Option<Process>,
     killed: Option<Instant>,
     zookeeper: Option<Process>,
+    full_size: bool,
     // After the processes, so that they are dead before their folder goes.
     dir: WorkDir,
 }
@@ -65,6 +66,14 @@ impl Broker {
         Self::start_at(version, free_port(), &config::cluster_id(), extra)
     }
 
+    /// A 4.2 broker with the heap, the collector and the compilers that Kafka's own script gives it,
+    /// for what is measured.
+    pub(crate) fn start_full_size(extra: &[(&str, &str)]) -> Self {
+        let mut this = Self::set_up(Version::V4, free_port(), extra);
+        this.full_size = true;
+        this.start_for_the_first_time(&config::cluster_id())
+    }
+
     /// The same on a port that is known before, and with the id of its cluster. A node of several
     /// waits for the others, so they are started at once.
     pub(crate) fn start_at(
@@ -73,6 +82,11 @@ impl Broker {
         cluster_id: &str,
         extra: &[(&str, &str)],
     ) -> Self {
+        Self::set_up(version, port, extra).start_for_the_first_time(cluster_id)
+    }
+
+    /// Its folder with its settings; nothing runs.
+    fn set_up(version: Version, port: u16, extra: &[(&str, &str)]) -> Self {
         let this = Self::elsewhere(version, format!("127.0.0.1:{port}"), WorkDir::new("kafka"));
         let second_port = free_port();
         let settings = match version {
@@ -89,7 +103,7 @@ impl Broker {
             let settings = config::zookeeper(this.dir.path(), second_port);
             config::write(&this.dir.path().join("zookeeper.properties"), &settings, &[]);
         }
-        this.start_for_the_first_time(cluster_id)
+        this
     }
 
     /// Starts one from files that somebody else has put into its folder: `server.properties`, and
@@ -105,7 +119,8 @@ impl Broker {
 
     /// One, or several, that somebody else runs; nothing can be done to its process.
     pub(crate) fn elsewhere(version: Version, bootstrap: String, dir: WorkDir) -> Self {
-        Self { version, bootstrap, broker: None, killed: None, zookeeper: None, dir }
+        let (broker, killed, zookeeper) = (None, None, None);
+        Self { version, bootstrap, broker, killed, zookeeper, full_size: false, dir }
     }
 
     fn start_for_the_first_time(mut self, cluster_id: &str) -> Self {
@@ -174,7 +189,11 @@ impl Broker {
     fn launch(&mut self, ready: impl FnMut() -> bool) {
         assert!(self.broker.is_none(), "the broker runs already");
         self.outlive_zookeeper_session();
-        let mut command = self.java("-Xmx640m", "kafka.Kafka");
+        let mut command = if self.full_size {
+            self.java(&["-Xms1g", "-Xmx1g", "-XX:+UseG1GC"], "kafka.Kafka")
+        } else {
+            self.small_java("-Xmx640m", "kafka.Kafka")
+        };
         command.arg("server.properties");
         let log = self.dir.path().join("broker.log");
         let mut broker = Process::start("Kafka", command, &log);
@@ -197,7 +216,7 @@ impl Broker {
     }
 
     fn format_storage(&self, cluster_id: &str) {
-        let mut command = self.java("-Xmx128m", "kafka.tools.StorageTool");
+        let mut command = self.small_java("-Xmx128m", "kafka.tools.StorageTool");
         command.args(["format", "-t", cluster_id, "-c", "server.properties"]);
         let log = self.dir.path().join("format.log");
         let mut format = Process::start("StorageTool", command, &log);
@@ -216,7 +235,7 @@ impl Broker {
     fn start_zookeeper(&mut self) {
         let port = self.zookeeper_port();
         let class = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-        let mut command = self.java("-Xmx192m", class);
+        let mut command = self.small_java("-Xmx192m", class);
         command.arg("zookeeper.properties");
         let log = self.dir.path().join("zookeeper.log");
         let mut zookeeper = Process::start("ZooKeeper", command, &log);
@@ -226,14 +245,20 @@ impl Broker {
         self.zookeeper = Some(zookeeper);
     }
 
-    /// A JVM that starts soon and stays small; its log goes to stderr.
-    fn java(&self, heap: &str, class: &str) -> Command {
+    /// A JVM that starts soon and stays small.
+    fn small_java(&self, heap: &str, class: &str) -> Command {
+        // The second compiler would cost more than it brings within a test's time.
+        self.java(&[heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"], class)
+    }
+
+    /// A JVM; its log goes to stderr.
+    fn java(&self, options: &[&str], class: &str) -> Command {
         let libs = tools::dir().join(format!("kafka-{}/libs", self.version.number()));
         let mut command = Command::new("java");
         command
             .current_dir(self.dir.path())
-            // The second compiler would cost more than it brings within a test's time.
-            .args([heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
+            .args(options)
+            .arg("-Xshare:auto")
             .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
             .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
             .arg("-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper=warn")

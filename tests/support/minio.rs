@@ -61,15 +61,22 @@ impl Minio {
     }
 
     fn launch(certificates: Option<PathBuf>, disk_bytes: Option<u64>) -> Option<Self> {
-        tools::servers_are_here().then(|| {
-            let (port, process) = (free_port(), Mutex::new(None));
-            let data = WorkDir::new("minio");
-            let (drive, log) = (data.path().join(DRIVE), data.path().join("disk.log"));
-            let disk = disk_bytes.map(|bytes| disk::mounted(&drive, &log, bytes));
-            let server = Self { port, process, certificates, disk, data };
-            server.start_again();
-            server
-        })
+        tools::servers_are_here().then(|| Self::launch_here(certificates, disk_bytes))
+    }
+
+    /// Starts a server and does not ask for the other servers that tests take.
+    pub(crate) fn start_alone() -> Self {
+        Self::launch_here(None, None)
+    }
+
+    fn launch_here(certificates: Option<PathBuf>, disk_bytes: Option<u64>) -> Self {
+        let (port, process) = (free_port(), Mutex::new(None));
+        let data = WorkDir::new("minio");
+        let (drive, log) = (data.path().join(DRIVE), data.path().join("disk.log"));
+        let disk = disk_bytes.map(|bytes| disk::mounted(&drive, &log, bytes));
+        let server = Self { port, process, certificates, disk, data };
+        server.start_again();
+        server
     }
 
     /// The server that tests share which do not harm it; it ends with the test process. `None` as

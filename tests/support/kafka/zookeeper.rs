@@ -24,7 +24,7 @@ impl Broker {
     }
 
     fn zookeeper_shell(&self, words: &[&str]) {
-        let mut command = self.java("-Xmx64m", "org.apache.zookeeper.ZooKeeperMain");
+        let mut command = self.small_java("-Xmx64m", "org.apache.zookeeper.ZooKeeperMain");
         command.args(["-server", &format!("127.0.0.1:{}", self.zookeeper_port())]).args(words);
         let log = self.dir.path().join("zookeeper-shell.log");
         let mut shell = Process::start("ZooKeeperMain", command, &log);
