@@ -155,7 +155,7 @@ impl Broker {
     /// the client library's call does not know.
     pub(crate) fn members(&self, group: &str) -> BTreeSet<String> {
         let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-        let mut command = self.java("-Xmx128m", class);
+        let mut command = self.small_java("-Xmx128m", class);
         command.args(["--bootstrap-server", &self.bootstrap(), "--describe", "--members"]);
         let output = command.args(["--group", group]).output().expect("java");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
