@@ -48,12 +48,14 @@ fn landed(cloud: &mut Cloud, prefix: &str) -> (Vec<Value>, u64) {
     (heads, records)
 }
 
-/// Waits until an upload in parts is under way: its batch is pinned, and nothing is committed.
+/// Waits until an upload of a batch in parts is under way, so it is pinned, and nothing is committed.
+/// The probe at the start is one too, elsewhere.
 fn wait_for_upload(cloud: &mut Cloud, sink: &mut Sink) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let open = cloud.call("s3", "list_multipart_uploads", json!({"Bucket": BUCKET}));
-        if open["Uploads"].as_array().is_some_and(|uploads| !uploads.is_empty()) {
+        let is_batch = |upload: &Value| upload["Key"].to_string().contains("raw/");
+        if open["Uploads"].as_array().is_some_and(|uploads| uploads.iter().any(is_batch)) {
             return;
         }
         assert!(sink.ended().is_none(), "it has ended before\n{}", sink.log());
