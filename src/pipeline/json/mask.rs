@@ -19,9 +19,12 @@ pub(super) struct Masks {
     pub(super) high: u64,
     /// Space, tab, line feed, carriage return.
     pub(super) white: u64,
-    /// `{ } [ ] : ,`, and 0x1a or 0x0c, which the vectors cannot tell from two of them: whoever takes a
-    /// token looks at its byte.
-    pub(super) marks: u64,
+    /// `:`.
+    pub(super) colons: u64,
+    /// `,`.
+    pub(super) commas: u64,
+    /// `{ } [ ]`.
+    pub(super) brackets: u64,
 }
 
 /// How masks are made.
@@ -46,6 +49,7 @@ pub(super) mod avx2 {
         is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("pclmulqdq")
+            && is_x86_feature_detected!("popcnt")
     }
 
     pub(in super::super) struct Avx2;
@@ -76,14 +80,16 @@ pub(super) mod avx2 {
             controls: join(low[2], high[2]),
             high: join(low[3], high[3]),
             white: join(low[4], high[4]),
-            marks: join(low[5], high[5]),
+            colons: join(low[5], high[5]),
+            commas: join(low[6], high[6]),
+            brackets: join(low[7], high[7]),
         }
     }
 
-    /// The six masks of 32 bytes.
+    /// The masks of 32 bytes.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
-    fn half(bytes: &[u8]) -> [u32; 6] {
+    fn half(bytes: &[u8]) -> [u32; 8] {
         debug_assert_eq!(bytes.len(), BLOCK / 2);
         // SAFETY: it has the 32 bytes that are read, and need not be aligned.
         let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
@@ -94,7 +100,7 @@ pub(super) mod avx2 {
         let controls = bits(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, control), control));
         // A table by the low four bits holds the one character of these that ends in them.
         let white = _mm256_shuffle_epi8(table(WHITE), bytes);
-        let marks = _mm256_shuffle_epi8(table(MARKS), bytes);
+        let brackets = _mm256_shuffle_epi8(table(BRACKETS), bytes);
         // This bit is all that `[` and `{` differ in, and `]` and `}`.
         let curly = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
         [
@@ -103,13 +109,15 @@ pub(super) mod avx2 {
             controls,
             bits(bytes),
             bits(_mm256_cmpeq_epi8(bytes, white)),
-            bits(_mm256_cmpeq_epi8(curly, marks)),
+            equal(b':'),
+            equal(b','),
+            bits(_mm256_cmpeq_epi8(curly, brackets)),
         ]
     }
 
     /// At the place of its low four bits; elsewhere what no byte of these low bits is.
     const WHITE: [u8; 16] = [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
-    const MARKS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b':', b'{', b',', b'}', 0, 0];
+    const BRACKETS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'{', 0, b'}', 0, 0];
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -145,7 +153,9 @@ impl Vectors for Scalar {
             controls: mask(|byte| byte < 0x20),
             high: mask(|byte| byte > 0x7f),
             white: mask(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')),
-            marks: mask(|byte| b"{}[]:,\x1a\x0c".contains(&byte)),
+            colons: mask(|byte| byte == b':'),
+            commas: mask(|byte| byte == b','),
+            brackets: mask(|byte| b"{}[]".contains(&byte)),
         }
     }
 

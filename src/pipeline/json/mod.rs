@@ -5,7 +5,7 @@
 //! in one way only, and the tests compare it with serde_json in that.
 //!
 //! ```text
-//! blocks of 64 bytes --mask: a bit for each byte--> scan: where tokens begin --grammar: their order
+//! blocks of 64 bytes --mask: a bit for each byte--> scan: where tokens begin --grammar: what follows what
 //! ```
 
 mod grammar;
@@ -38,7 +38,7 @@ pub(super) fn object(value: &[u8]) -> Option<Object> {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,pclmulqdq")]
+#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn with_avx2(value: &[u8]) -> Option<Object> {
     scan::scan::<mask::avx2::Avx2>(value)
 }

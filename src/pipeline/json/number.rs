@@ -1,7 +1,5 @@
 //! Numbers and the three words.
 
-use super::grammar::{TOKEN, Token};
-
 /// Whether what begins at `at` is a number or `true`, `false` or `null`, to its end.
 #[inline]
 pub(super) fn is_scalar(text: &[u8], at: usize) -> bool {
@@ -16,8 +14,8 @@ pub(super) fn is_scalar(text: &[u8], at: usize) -> bool {
 }
 
 /// Whether a scalar ends before this byte.
-fn ends(byte: u8) -> bool {
-    TOKEN[usize::from(byte)] != Token::Scalar || matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+const fn ends(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'"' | b':' | b',' | b'{' | b'}' | b'[' | b']')
 }
 
 fn word(rest: &[u8], word: &[u8]) -> Option<usize> {

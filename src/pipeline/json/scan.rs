@@ -1,7 +1,7 @@
 //! From masks to tokens: what is within strings, what is escaped, where tokens begin.
 
 use super::Object;
-use super::grammar::{Grammar, TOKEN, Token};
+use super::grammar::{Grammar, Tokens};
 use super::mask::{BLOCK, Masks, Vectors};
 use super::number::is_scalar;
 
@@ -20,7 +20,7 @@ struct Carry {
 #[inline(always)]
 pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
     let (mut carry, mut grammar) = (Carry::default(), Grammar::new());
-    let (mut controls, mut high, mut last) = (0, 0, 0);
+    let (mut controls, mut high) = (0, 0);
     let (blocks, rest) = value.as_chunks::<BLOCK>();
     let mut tail = [b' '; BLOCK];
     tail[..rest.len()].copy_from_slice(rest);
@@ -31,20 +31,25 @@ pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
         controls |= masks.controls;
         high |= masks.high;
         let tokens = tokens::<V>(&masks, &mut carry, value, base)?;
-        last = take(&mut grammar, tokens, value, base, last)?;
+        if !grammar.take(tokens, block, base) {
+            return None;
+        }
     }
-    if !grammar.is_whole() || carry.in_string != 0 {
-        return None;
-    }
-    // Of an object the last token is its end.
     let first = value.iter().position(|byte| *byte == b'{')?;
-    let is_text = high == 0 || std::str::from_utf8(value).is_ok();
-    is_text.then_some(Object { range: first..last + 1, has_controls: controls != 0 })
+    let is_alone = value[..first].iter().all(|byte| b" \t\n\r".contains(byte));
+    let is_text = high == 0 || simdutf8::basic::from_utf8(value).is_ok();
+    let end = grammar.end().filter(|_| is_alone && is_text)?;
+    Some(Object { range: first..end, has_controls: controls != 0 })
 }
 
-/// Where tokens begin in a block; none if a string holds what it must not.
+/// Where tokens begin in a block; none if a string holds what it must not, or a scalar is none.
 #[inline(always)]
-fn tokens<V: Vectors>(masks: &Masks, carry: &mut Carry, value: &[u8], base: usize) -> Option<u64> {
+fn tokens<V: Vectors>(
+    masks: &Masks,
+    carry: &mut Carry,
+    value: &[u8],
+    base: usize,
+) -> Option<Tokens> {
     let escaped = escaped(masks.backslashes, carry);
     let quotes = masks.quotes & !escaped;
     // From an opening quote up to, without, the closing one.
@@ -53,10 +58,31 @@ fn tokens<V: Vectors>(masks: &Masks, carry: &mut Carry, value: &[u8], base: usiz
     if masks.controls & in_string != 0 || !escapes_are_good(escaped & in_string, value, base) {
         return None;
     }
-    let scalars = !(masks.marks | masks.white | quotes | in_string);
+    let marks = masks.colons | masks.commas | masks.brackets;
+    let scalars = !(marks | masks.white | quotes | in_string);
     let begin = scalars & !(scalars << 1 | carry.in_scalar);
     carry.in_scalar = scalars >> 63;
-    Some((masks.marks & !in_string) | begin | (quotes & in_string))
+    scalars_are_good(begin, value, base).then_some(Tokens {
+        texts: quotes & in_string,
+        scalars: begin,
+        colons: masks.colons & !in_string,
+        commas: masks.commas & !in_string,
+        brackets: masks.brackets & !in_string,
+    })
+}
+
+/// Whether a number or a word begins at each of these.
+#[inline(always)]
+fn scalars_are_good(mut begin: u64, value: &[u8], base: usize) -> bool {
+    while begin != 0 {
+        let at = base + begin.trailing_zeros() as usize;
+        begin &= begin - 1;
+        // Beyond the end there is only white space, in which none begins.
+        if at >= value.len() || !is_scalar(value, at) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The bytes after a backslash that is not escaped itself.
@@ -99,26 +125,4 @@ fn escapes_are_good(mut escaped: u64, value: &[u8], base: usize) -> bool {
         }
     }
     true
-}
-
-/// Hands the tokens of a block to the grammar; where the last one of all began.
-#[inline(always)]
-fn take(
-    grammar: &mut Grammar,
-    mut tokens: u64,
-    value: &[u8],
-    base: usize,
-    mut last: usize,
-) -> Option<usize> {
-    while tokens != 0 {
-        last = base + tokens.trailing_zeros() as usize;
-        tokens &= tokens - 1;
-        // Beyond the end there is only white space, which is no token.
-        let token = TOKEN[usize::from(*value.get(last)?)];
-        if token == Token::Scalar && !is_scalar(value, last) {
-            return None;
-        }
-        grammar.take(token);
-    }
-    (!grammar.is_wrong()).then_some(last)
 }
