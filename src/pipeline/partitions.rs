@@ -2,6 +2,7 @@
 //!
 //! Owned by `sink`.
 
+use super::moment::Moment;
 use super::partition::Partition;
 use crate::record::TopicPartition;
 
@@ -10,6 +11,10 @@ use crate::record::TopicPartition;
 pub(super) struct Partitions {
     #[expect(clippy::vec_box, reason = "they are large, and move when others come and go")]
     sorted: Vec<Box<Partition>>,
+    /// When each of them is due, in the same order.
+    due: Vec<Option<Moment>>,
+    /// The earliest of these.
+    earliest: Option<Moment>,
     /// Where the one stands that was asked for last: records of one come together.
     latest: usize,
 }
@@ -19,14 +24,39 @@ impl Partitions {
     pub(super) fn insert(&mut self, partition: Partition) {
         match self.place(&partition.at) {
             Ok(index) => *self.sorted[index] = partition,
-            Err(index) => self.sorted.insert(index, Box::new(partition)),
+            Err(index) => {
+                self.sorted.insert(index, Box::new(partition));
+                self.due.insert(index, None);
+            }
         }
     }
 
     pub(super) fn remove(&mut self, at: &TopicPartition) {
         if let Ok(index) = self.place(at) {
             self.sorted.remove(index);
+            let was = self.due.remove(index);
+            self.earliest_after(was, None);
         }
+    }
+
+    /// The one that was asked for last is due then.
+    pub(super) fn set_due(&mut self, due: Option<Moment>) {
+        let was = std::mem::replace(&mut self.due[self.latest], due);
+        self.earliest_after(was, due);
+    }
+
+    /// All are looked at only where the earliest of them has gone.
+    fn earliest_after(&mut self, was: Option<Moment>, now: Option<Moment>) {
+        if now.is_some() && self.earliest.is_none_or(|earliest| now <= Some(earliest)) {
+            self.earliest = now;
+        } else if was.is_some() && was == self.earliest {
+            self.earliest = self.due.iter().flatten().min().copied();
+        }
+    }
+
+    /// When the first of them is due.
+    pub(super) const fn earliest(&self) -> Option<Moment> {
+        self.earliest
     }
 
     pub(super) fn get(&self, at: &TopicPartition) -> Option<&Partition> {

@@ -59,8 +59,6 @@ impl SinkSettings {
 pub struct Sink {
     settings: SinkSettings,
     pub(super) partitions: Partitions,
-    /// No deadline is earlier; the earliest may be gone, which the next look finds.
-    earliest: Option<Moment>,
     out: Vec<Action>,
     ready: VecDeque<Action>,
     scratch: Vec<u8>,
@@ -76,7 +74,6 @@ impl Sink {
         Self {
             settings,
             partitions: Partitions::default(),
-            earliest: None,
             out: Vec::new(),
             ready: VecDeque::new(),
             scratch: Vec::new(),
@@ -109,12 +106,15 @@ impl Sink {
         let replayed = partition.replay.is_some();
         act(partition, &mut cx);
         let replays_no_more = replayed && partition.replay.is_none();
-        let deadline = partition.deadline(self.settings.fenced_deadline);
-        self.earliest = self.earliest.into_iter().chain(deadline).min();
-        if partition.is_released() {
+        let due = partition.deadline(self.settings.fenced_deadline);
+        let released = partition.is_released();
+        if released {
             let topic = partition.at.topic.clone();
             let counters = std::mem::take(&mut partition.counters);
             self.counters.entry(topic).or_default().add(counters);
+        }
+        self.partitions.set_due(due);
+        if released {
             self.partitions.remove(at);
         }
         self.ready.extend(self.out.drain(..));
@@ -285,8 +285,6 @@ impl Sink {
         for at in due {
             self.with(now, &at, None, Partition::handle_time);
         }
-        self.earliest =
-            self.partitions.values().filter_map(|partition| partition.deadline(deadline)).min();
     }
 
     /// What to do next, if anything.
@@ -294,9 +292,16 @@ impl Sink {
         self.ready.pop_front()
     }
 
-    /// When `handle_time` is to be called although nothing happened; it may find nothing to do.
-    pub const fn poll_timeout(&self) -> Option<Moment> {
-        self.earliest
+    /// When `handle_time` is to be called although nothing happened.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let earliest = self.partitions.earliest();
+        let deadline = self.settings.fenced_deadline;
+        debug_assert_eq!(
+            earliest,
+            self.partitions.values().filter_map(|partition| partition.deadline(deadline)).min(),
+            "what is kept is what a look at all of them would find"
+        );
+        earliest
     }
 
     /// Whether a shutdown has nothing more to wait for.
