@@ -29,6 +29,16 @@ def make_table():
     aws("glue", "create-table", "--database-name", "kafka", "--table-input", json.dumps(table)).check_returncode()
 
 
+def attachment(volume):
+    command = [os.environ["REAL_AWS"], "ec2", "describe-volumes", "--output", "json", "--volume-ids", volume]
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(text)["Volumes"][0]["Attachments"][0]
+
+
+if ASKED == ["ec2", "detach-volume"]:
+    # AWS knows them by itself, moto does not.
+    found = attachment(ARGUMENTS[ARGUMENTS.index("--volume-id") + 1])
+    ARGUMENTS += ["--instance-id", found["InstanceId"], "--device", found["Device"]]
 if ASKED == ["glue", "create-crawler"]:
     seen = pathlib.Path("crawler-was-asked-for")
     if not seen.exists():

@@ -106,7 +106,8 @@ impl Lake {
         let value =
             json!({"id": id.to_string(), "sequence": id, "amount": 1.5, "user": {"id": "u"}});
         let mut record = RawRecord::of(value.to_string());
-        record.timestamp_ms = Some(if is_lost { id } else { self.first_day + id });
+        // A producer takes 0 for now.
+        record.timestamp_ms = Some(if is_lost { 1 + id } else { self.first_day + id });
         record
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::instances::{assert_data_outlives, endpoint_statements, machines};
+use super::super::instances::{assert_data_outlives, endpoint_statements, machines, statements};
 use super::super::{folder, queries, template, without_instances};
 use super::{BUCKET, NAME};
 use crate::support::cloud::Cloud;
@@ -182,7 +182,7 @@ pub(super) fn assert_endpoint(cloud: &mut Cloud) {
     let found = cloud.call("ec2", "describe_vpc_endpoints", json!({}));
     let endpoint = &found["VpcEndpoints"][0];
     assert_eq!(endpoint["ServiceName"], "com.amazonaws.us-east-1.s3");
-    assert_eq!(endpoint["PolicyDocument"]["Statement"], endpoint_statements("123456789012"));
+    assert_eq!(statements(endpoint), endpoint_statements("123456789012"));
 }
 
 /// Each profile has the one role of its name, and each instance has a profile.

@@ -49,8 +49,11 @@ fn contradictory_variables_are_refused_with_a_sentence() {
                 ("vpc_id", "vpc-12345678"),
                 ("subnet_id", "subnet-12345678"),
                 ("availability_zone", "us-east-1b"),
+                // Where package_url is wrong too, Terraform does not come to this one.
+                ("package_s3_uri", "s3://packages/s.zip"),
             ],
             &[
+                "s3://bucket/key of an object that ends in .rpm",
                 "availability_zone is for the network that is made",
                 "bootstrap_servers is for a cluster that exists",
                 "cluster_security_group_id is for a cluster that exists",
@@ -65,7 +68,6 @@ fn contradictory_variables_are_refused_with_a_sentence() {
                 ("layout_prefix", "raw/deep"),
                 ("kms_key_arn", "alias/lake"),
                 ("package_url", "http://a.example/s.rpm"),
-                ("package_s3_uri", "s3://packages/s.zip"),
                 ("query_scan_limit", "1"),
                 ("bucket_name", "My_Lake"),
                 ("projection_from", "yesterday"),
@@ -76,7 +78,6 @@ fn contradictory_variables_are_refused_with_a_sentence() {
                 "layout_prefix: one folder",
                 "the ARN of a key, not of an alias",
                 "an https URL that ends in .rpm",
-                "s3://bucket/key of an object that ends in .rpm",
                 "query_scan_limit is at least 10485760",
                 "bucket_name: 3 to 63",
                 "projection_from: a day",
