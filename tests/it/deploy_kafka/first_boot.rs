@@ -112,8 +112,11 @@ impl Site {
         for entry in std::fs::read_dir(mirror()).expect("the mirror") {
             let path = entry.expect("a file").path();
             if path.is_file() {
-                let name = path.file_name().expect("a name");
-                std::os::unix::fs::symlink(&path, self.file("files").join(name)).expect("a link");
+                let link = self.file("files").join(path.file_name().expect("a name"));
+                // A replaced machine finds the mirror as it was.
+                if !link.exists() {
+                    std::os::unix::fs::symlink(&path, link).expect("a link");
+                }
             }
         }
         let names = ["downloads.apache.org", "archive.apache.org", "packages.example.org"];
