@@ -155,6 +155,8 @@ impl Site {
         command.arg(self.bucket.endpoint().trim_start_matches("http://"));
         command.env("STORE_KEY", Minio::ACCESS_KEY).env("STORE_SECRET", Minio::SECRET_KEY);
         let log = self.file("world.log");
+        // That an earlier one was ready is no sign of this one.
+        let _ = std::fs::remove_file(&log);
         let mut world = Process::start("the world", command, &log);
         world.wait_ready(PATIENCE, || {
             std::fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"))
