@@ -187,7 +187,7 @@ fn adopts_by_another() -> Option<(u64, String)> {
 /// Without any fence the world must find what the fences prevent.
 fn can_fail() -> bool {
     let broken = |wrong: String| wrong.contains("stands twice") || wrong.contains("stands nowhere");
-    (0..200).any(|seed| run(seed, Fences::None, false).0.is_err_and(broken))
+    (0..SEEDS).any(|seed| run(seed, Fences::None, false).0.is_err_and(broken))
 }
 
 /// Each defect must be found, in worlds that have one fence only.
