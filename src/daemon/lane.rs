@@ -196,10 +196,11 @@ impl Surroundings for Outside {
     fn let_go(&mut self, partition: &TopicPartition, epoch: Epoch) {
         let key = (partition.clone(), epoch);
         let given = self.giving.remove(&key);
-        match self.leaving.remove(&key) {
-            // What is revoked goes nowhere else.
-            Some(gone) => gone.count_down(),
-            None => drop(given.map(|asked| self.edge.move_to_lane(asked))),
+        // What is revoked goes nowhere else.
+        if let Some(gone) = self.leaving.remove(&key) {
+            gone.count_down();
+        } else if let Some(asked) = given {
+            self.edge.move_to_lane(asked);
         }
     }
 

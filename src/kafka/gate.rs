@@ -27,6 +27,16 @@ pub(super) struct Gate {
     pub(super) reassigned: Vec<TopicPartition>,
 }
 
+impl Gate {
+    /// The lane may start this one no more; whether its fetcher was given up.
+    pub(super) fn close(&mut self, partition: &TopicPartition) -> bool {
+        self.epochs.remove(partition);
+        self.to_reassign.retain(|each| each != partition);
+        self.reassigned.retain(|each| each != partition);
+        self.dead.remove(partition)
+    }
+}
+
 impl LaneShared {
     pub(super) fn new(client: &Arc<Client>) -> Self {
         Self { queue: Queue::new(client), gate: Mutex::default() }

@@ -176,11 +176,7 @@ impl Group {
         self.listener.revoking(&pairs, lost);
         for partition in partitions {
             if let Some((_, lane)) = self.held.remove(partition) {
-                let mut gate = self.lanes[lane].gate();
-                gate.epochs.remove(partition);
-                gate.dead.remove(partition);
-                gate.to_reassign.retain(|p| p != partition);
-                gate.reassigned.retain(|p| p != partition);
+                self.lanes[lane].gate().close(partition);
             }
         }
         self.fence.revoke(partitions);

@@ -55,13 +55,7 @@ impl Group {
 
 /// What one lane may start, the other may from now on.
 fn hand_over(from: &LaneShared, to: &LaneShared, partition: &TopicPartition, epoch: Epoch) {
-    let dead = {
-        let mut gate = from.gate();
-        gate.epochs.remove(partition);
-        gate.to_reassign.retain(|each| each != partition);
-        gate.reassigned.retain(|each| each != partition);
-        gate.dead.remove(partition)
-    };
+    let dead = from.gate().close(partition);
     let mut gate = to.gate();
     gate.epochs.insert(partition.clone(), epoch);
     if dead {

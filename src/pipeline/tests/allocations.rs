@@ -3,14 +3,13 @@
 use std::alloc::{GlobalAlloc, Layout as Shape, System};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::layout::tests::sample;
-use super::super::{Action, Moment, Sink, SinkSettings};
-use super::common::policy_of;
+use super::super::{Action, Moment, Sink};
+use super::common::{policy_of, settings};
 use crate::record::{
-    Compression, Envelope, Epoch, Layout, LostOffsetsPolicy, NoHeaders, Offset, OutOfRangePolicy,
-    Record, StartPosition, TimestampMs, TopicFacts, TopicPartition,
+    Compression, Envelope, Epoch, Layout, NoHeaders, Offset, Record, TimestampMs, TopicFacts,
+    TopicPartition,
 };
 
 /// Counts what each thread asks for. The whole test program runs on it.
@@ -53,16 +52,7 @@ const WARM: i64 = 2_000;
 const COUNTED: i64 = 20_000;
 
 fn reading(layout: Layout, at: &TopicPartition) -> Sink {
-    let mut sink = Sink::new(SinkSettings {
-        group_hash: "g".into(),
-        session: "s".into(),
-        conditional_put: true,
-        start: StartPosition::Earliest,
-        on_lost_offsets: LostOffsetsPolicy::Error,
-        on_offset_out_of_range: OutOfRangePolicy::Stop,
-        fenced_deadline: Duration::from_secs(60),
-        spool: None,
-    });
+    let mut sink = Sink::new(settings());
     let mut policy = policy_of(layout);
     policy.rotation.max_records = u64::MAX;
     sink.handle_assigned(NOW, at.clone(), Epoch(1), Arc::new(policy), None);

@@ -4,9 +4,26 @@ use std::time::Duration;
 
 use super::super::layout::tests::sample;
 use super::super::rotate::tests::policy as rotation;
-use super::super::{Event, Metadata, RotationReason, decode_metadata};
+use super::super::{Event, Metadata, RotationReason, SinkSettings, decode_metadata};
 use super::world::{Dice, Member, World};
-use crate::record::{BucketEnd, Layout, Offset, RecordPolicy, RotationPolicy};
+use crate::record::{
+    BucketEnd, Layout, LostOffsetsPolicy, Offset, OutOfRangePolicy, RecordPolicy, RotationPolicy,
+    StartPosition,
+};
+
+/// The settings of a sink, which tests change where they must.
+pub(super) fn settings() -> SinkSettings {
+    SinkSettings {
+        group_hash: "group".into(),
+        session: "s".into(),
+        conditional_put: true,
+        start: StartPosition::Earliest,
+        on_lost_offsets: LostOffsetsPolicy::Error,
+        on_offset_out_of_range: OutOfRangePolicy::Stop,
+        fenced_deadline: Duration::from_secs(60),
+        spool: None,
+    }
+}
 
 pub(super) fn policy_of(layout: Layout) -> RecordPolicy {
     let rotation = RotationPolicy {

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::layout::tests::sample;
-use super::super::{Action, Event, Mark, Moment, Pin, Sink, SinkSettings, encode_metadata};
-use super::common::policy;
+use super::super::{Action, Event, Mark, Moment, Pin, Sink, encode_metadata};
+use super::common::{policy, settings};
 use crate::record::{
-    Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders, Offset, OffsetRange,
-    OutOfRangePolicy, PutOutcome, Record, StartPosition, StoreError, StoreErrorClass, TimestampMs,
-    TopicFacts, TopicPartition,
+    Committed, Epoch, HeadOutcome, NoHeaders, Offset, OffsetRange, PutOutcome, Record, StoreError,
+    StoreErrorClass, TimestampMs, TopicFacts, TopicPartition,
 };
 
 const NOW: Moment = Moment(1);
@@ -35,18 +33,8 @@ fn at(number: i32) -> TopicPartition {
 
 /// Kafka partitions that each begin with a replay of ten records.
 fn replaying(count: i32) -> Driven {
-    let settings = SinkSettings {
-        group_hash: "group".into(),
-        session: "s".into(),
-        conditional_put: true,
-        start: StartPosition::Earliest,
-        on_lost_offsets: LostOffsetsPolicy::Error,
-        on_offset_out_of_range: OutOfRangePolicy::Stop,
-        fenced_deadline: Duration::from_secs(60),
-        spool: None,
-    };
     let (fetching, committed, again) = Default::default();
-    let sink = Sink::new(settings);
+    let sink = Sink::new(settings());
     let mut driven = Driven { sink, fetching, committed, unreadable: 0, again };
     for number in 0..count {
         driven.sink.handle_assigned(NOW, at(number), EPOCH, Arc::new(policy()), None);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Action, Event, Moment, Sink, SinkSettings, StopReason, Ticket};
-use super::common::bucket_end;
+use super::common::{bucket_end, settings};
 use crate::record::{
     CommitError, CommitRequest, Committed, Epoch, HeadOutcome, LostOffsetsPolicy, NoHeaders,
     ObjectMetadata, Offset, OutOfRangePolicy, PutOutcome, PutRequest, Record, RecordPolicy,
-    StartPosition, StoreError, StoreErrorClass, TimestampMs, TopicFacts, TopicPartition,
+    StoreError, StoreErrorClass, TimestampMs, TopicFacts, TopicPartition,
 };
 
 /// A small generator of reproducible choices (xorshift64*).
@@ -161,14 +161,11 @@ impl World {
     pub(super) fn start(&mut self, policy: &RecordPolicy) -> Member {
         self.owner = Epoch(self.owner.0 + 1);
         let settings = SinkSettings {
-            group_hash: "group".into(),
             session: format!("s{}", self.owner).into(),
             conditional_put: self.conditional,
-            start: StartPosition::Earliest,
             on_lost_offsets: self.lost_offsets,
             on_offset_out_of_range: self.out_of_range,
-            fenced_deadline: Duration::from_secs(60),
-            spool: None,
+            ..settings()
         };
         let mut member = Member {
             sink: Sink::new(settings),
