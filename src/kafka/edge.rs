@@ -20,6 +20,7 @@ use super::moves::{LaneMove, Moves};
 use super::native::{self, Client, Queue};
 use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, CommitOutcome};
+use super::wake::BrokerWaker;
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::{GroupProtocol, KafkaSettings};
 use crate::record::{
@@ -253,6 +254,7 @@ impl Inner {
             listener: options.listener,
             held: HashMap::new(),
             moves: Arc::clone(&self.moves),
+            brokers: BrokerWaker::new(&self.client),
             report: Default::default(),
             leaving: Arc::clone(&self.leaving),
             stopping: Arc::clone(&self.stopping),

@@ -19,7 +19,7 @@ use crate::record::{Committed, CommittedOffsets, Offset, TimestampMs, TopicFacts
 const MOCK_CLUSTER: &str = "mockCluster";
 /// Names for the ends of a log, in the place of a time.
 const BEGINNING: i64 = -2;
-const END: i64 = -1;
+pub(super) const END: i64 = -1;
 
 /// An answer for each Kafka partition that was asked about: a leader that is away is the trouble
 /// of its own ones alone.

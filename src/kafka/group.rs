@@ -20,6 +20,7 @@ use super::list::PartitionList;
 use super::moves::Moves;
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
+use super::wake::BrokerWaker;
 use super::{AssignLane, GroupListener};
 use crate::record::{Epoch, TopicPartition, is_internal};
 
@@ -44,6 +45,7 @@ pub(super) struct Group {
     pub(super) listener: Arc<dyn GroupListener>,
     pub(super) held: HashMap<TopicPartition, (Epoch, usize)>,
     pub(super) moves: Arc<Moves>,
+    pub(super) brokers: BrokerWaker,
     pub(super) report: Report,
     pub(super) leaving: Arc<AtomicBool>,
     pub(super) stopping: Arc<AtomicBool>,
@@ -145,6 +147,7 @@ impl Group {
             self.listener.fatal(format!("Kafka partitions cannot be assigned: {error}"));
             return ControlFlow::Continue(());
         }
+        self.brokers.wake(self.held.keys());
         self.listener.assigned(&pairs);
         self.report.answered(&*self.listener);
         ControlFlow::Continue(())

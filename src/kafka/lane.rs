@@ -30,6 +30,7 @@ use super::list::PartitionList;
 use super::message::{Kind, Message, Taken};
 use super::native::{self, Client, millis};
 use super::slot::{FetchEvent, Slot, SlotState};
+use super::wake::BrokerWaker;
 use crate::record::{Epoch, Offset, TopicPartition};
 
 /// How many messages one poll may bring.
@@ -61,6 +62,7 @@ pub struct LaneConsumer {
     /// What was looked up last.
     latest: Option<((usize, i32), Option<usize>)>,
     retry_at: Option<Instant>,
+    brokers: BrokerWaker,
 }
 
 /// What one poll has brought so far.
@@ -74,7 +76,8 @@ struct Polled {
 impl LaneConsumer {
     pub(super) fn new(client: Arc<Client>, shared: Arc<LaneShared>) -> Self {
         let (slots, cache) = (Vec::new(), HashMap::new());
-        Self { client, shared, slots, cache, latest: None, retry_at: None }
+        let brokers = BrokerWaker::new(&client);
+        Self { client, shared, slots, cache, latest: None, retry_at: None, brokers }
     }
 
     /// Wakes this lane from other threads.
@@ -246,6 +249,7 @@ impl LaneConsumer {
         let resumed = PartitionList::at(&sought, 0);
         // SAFETY: client and list outlive the call.
         unsafe { c::rd_kafka_resume_partitions(self.client.ptr(), resumed.ptr()) };
+        self.brokers.wake(sought.iter());
         for slot in &mut self.slots {
             if slot.state == SlotState::Starting && sought.contains(&slot.partition) {
                 slot.state = SlotState::Running;

@@ -43,6 +43,7 @@ pub mod rounds;
 mod sample;
 mod slot;
 mod topics;
+mod wake;
 
 use std::sync::Arc;
 

@@ -38,6 +38,7 @@ fn a_new_instance_with_zookeeper_goes_on_with_the_data_of_the_old_one() {
             assert_eq!(site.machine.show(unit, "ActiveState"), "active", "{unit}");
         }
         land(&site, before);
+        site.sink(&["audit", "--no-cache", "--deep"]);
         if before == 0 {
             // The guide's words, by root.
             let guide = crate::guides::desk::block("aws-from-scratch.md", "sudo systemctl stop");
@@ -47,5 +48,4 @@ fn a_new_instance_with_zookeeper_goes_on_with_the_data_of_the_old_one() {
             site.machine.run(&["useradd", "--system", "somebody"]);
         }
     }
-    site.sink(&["audit", "--no-cache", "--deep"]);
 }

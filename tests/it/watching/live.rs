@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::stage::{ODD, ORDERS, STOPS, Stage};
 use super::{alerts, dashboard, folder, reference};
 use crate::sink::PATIENCE;
+use crate::support::disk::{SmallDisk, fill};
 use crate::support::kafka::{Broker, Bulk, Expected};
 use crate::support::prometheus::promtool;
 use crate::support::sink::Sink;
@@ -16,6 +17,7 @@ const DEAD_LETTERS: &str = "KafkaS3SinkDeadLetters";
 const STORM: &str = "KafkaS3SinkRebalanceStorm";
 const STOPPED: &str = "KafkaS3SinkKafkaPartitionStopped";
 const LOST: &str = "KafkaS3SinkRecordsLost";
+const SPOOL: &str = "KafkaS3SinkSpoolFails";
 /// What a store that is away brings about.
 const OUTAGE: [&str; 5] = [
     "KafkaS3SinkNotReady",
@@ -67,9 +69,7 @@ fn each_alert_fires_and_clears_on_a_real_prometheus() {
     stage.wait_peace(&mut sink);
     let shipped = alerts().into_iter().map(|(name, _)| name).collect();
     assert_eq!(stage.fired(), shipped, "all have fired, and all have cleared");
-    let mut sink = sink.expect("runs");
-    sink.sigterm();
-    sink.wait_success(PATIENCE);
+    stop(&mut sink);
     stage.case.assert_exact(&expected);
 }
 
@@ -83,7 +83,7 @@ fn story(stage: &Stage, sink: &mut Option<Sink>) -> Expected {
     members_come_and_go(stage, sink);
     a_kafka_partition_stops(stage, sink);
     offsets_are_lost(stage, sink);
-    burst
+    burst.and(the_spool_s_disk_is_full(stage, sink))
 }
 
 /// With more records than memory holds.
@@ -158,13 +158,34 @@ fn the_dashboard_is_answered(stage: &Stage) {
 /// Kafka deletes what waits in the Kafka partition that has stopped, while nobody reads. The next
 /// run does not stop there.
 fn offsets_are_lost(stage: &Stage, sink: &mut Option<Sink>) {
-    let mut first = sink.take().expect("runs");
-    first.sigterm();
-    first.wait_success(PATIENCE);
+    stop(sink);
     stage.produce_raw(STOPS, &[Some("{\"is\": 2}"), Some("{\"is\": 3}")]);
     stage.case.broker.delete_records(STOPS, 0, 2);
     stage.wait_firing(&mut None, &[DOWN]);
     *sink = Some(Sink::run(&stage.scraped()));
     stage.wait_firing(sink, &[LOST]);
     stage.wait_clear(sink, &[LOST, STOPPED, DOWN]);
+}
+
+/// Until there is room on it again.
+fn the_spool_s_disk_is_full(stage: &Stage, sink: &mut Option<Sink>) -> Expected {
+    stop(sink);
+    let disk = SmallDisk::new(64 << 20);
+    let ballast = fill(&disk.path());
+    let folder = disk.path().to_str().expect("text").to_owned();
+    *sink = Some(Sink::run(&stage.scraped().set("memory.spool_dir", folder)));
+    let burst = stage.case.broker.produce_many(&orders(16_000, 15_000));
+    stage.wait_firing(sink, &[SPOOL]);
+    drop(ballast);
+    stage.wait_clear(sink, &[SPOOL, DOWN]);
+    // Before its disk goes.
+    stop(sink);
+    *sink = Some(Sink::run(&stage.scraped()));
+    burst
+}
+
+fn stop(sink: &mut Option<Sink>) {
+    let mut sink = sink.take().expect("runs");
+    sink.sigterm();
+    sink.wait_success(PATIENCE);
 }
