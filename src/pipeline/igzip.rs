@@ -15,10 +15,14 @@ pub(super) const LEVELS: u32 = 3;
 /// What a stream and its tables take: see [`level_buffer`].
 pub(super) const STATE_BYTES: u64 =
     (size_of::<c::isal_zstream>() + LARGEST_LEVEL_BUFFER + GATHERED) as u64;
-const LARGEST_LEVEL_BUFFER: usize = c::ISAL_DEF_LVL3_DEFAULT as usize;
+const LARGEST_LEVEL_BUFFER: usize = c::ISAL_DEF_LVL3_MEDIUM as usize;
 
-/// Lines are gathered up to this much: a call costs as much as a short line.
-const GATHERED: usize = 16 << 10;
+/// Lines are gathered up to this much: each call begins by copying the window (32 KiB) into the
+/// stream's own buffer. With pieces of 16 KiB it compresses at four fifths of the speed of this, and
+/// four times as much gains 2%.
+const GATHERED: usize = 128 << 10;
+/// What small objects never fill is not taken for them.
+const GATHERED_AT_FIRST: usize = 16 << 10;
 
 /// Compresses into one gzip member.
 pub(super) struct Igzip {
@@ -50,13 +54,17 @@ impl Igzip {
         stream.level_buf = level_buffer.as_mut_ptr();
         stream.level_buf_size = level_buffer.len() as u32;
         stream.gzip_flag = c::IGZIP_GZIP as u16;
-        let gathered = Vec::with_capacity(GATHERED);
+        let gathered = Vec::with_capacity(GATHERED_AT_FIRST);
         Self { stream, _level_buffer: level_buffer, gathered, sink }
     }
 
     /// Adds bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        if self.gathered.len() + bytes.len() <= GATHERED {
+        let gathered = self.gathered.len() + bytes.len();
+        if gathered <= GATHERED {
+            if gathered > self.gathered.capacity() {
+                self.gathered.reserve_exact(GATHERED - self.gathered.len());
+            }
             self.gathered.extend_from_slice(bytes);
             return;
         }
@@ -119,10 +127,11 @@ impl Igzip {
     }
 }
 
+/// Twice as much makes objects 0.05% smaller.
 const fn level_buffer(level: u32) -> usize {
     (match level {
-        1 => c::ISAL_DEF_LVL1_DEFAULT,
-        2 => c::ISAL_DEF_LVL2_DEFAULT,
-        _ => c::ISAL_DEF_LVL3_DEFAULT,
+        1 => c::ISAL_DEF_LVL1_MEDIUM,
+        2 => c::ISAL_DEF_LVL2_MEDIUM,
+        _ => c::ISAL_DEF_LVL3_MEDIUM,
     }) as usize
 }

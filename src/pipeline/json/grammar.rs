@@ -15,8 +15,6 @@
 //! A text after `{` is a name. A text after a comma is one if a colon follows: in an object each comma
 //! must have such a colon, in an array none, which is told by counting both between two brackets.
 
-use super::mask::BLOCK;
-
 /// Where the tokens of a block begin, by kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tokens {
@@ -24,8 +22,7 @@ pub(super) struct Tokens {
     pub(super) scalars: u64,
     pub(super) colons: u64,
     pub(super) commas: u64,
-    /// Of each kind.
-    pub(super) brackets: u64,
+    pub(super) brackets: Brackets,
 }
 
 /// Tokens whose successor is in the next block: one bit for each kind.
@@ -68,12 +65,12 @@ pub(super) struct Grammar {
 }
 
 /// The brackets of a block, by kind.
-#[derive(Clone, Copy, Default)]
-struct Brackets {
-    open_object: u64,
-    open_array: u64,
-    close_object: u64,
-    close_array: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Brackets {
+    pub(super) open_object: u64,
+    pub(super) open_array: u64,
+    pub(super) close_object: u64,
+    pub(super) close_array: u64,
 }
 
 impl Grammar {
@@ -83,16 +80,15 @@ impl Grammar {
 
     /// Takes the tokens of a block that begins at `base`; whether they may stand so.
     #[inline(always)]
-    pub(super) fn take(&mut self, tokens: Tokens, block: &[u8; BLOCK], base: usize) -> bool {
-        let Tokens { texts, scalars, colons, commas, brackets } = tokens;
-        let all = texts | scalars | colons | commas | brackets;
+    pub(super) fn take(&mut self, tokens: Tokens, base: usize) -> bool {
+        let Tokens { texts, scalars, colons, commas, brackets: of } = tokens;
+        let open = of.open_object | of.open_array;
+        let close = of.close_object | of.close_array;
+        let all = texts | scalars | colons | commas | open | close;
         if self.end.is_some() {
             return all == 0;
         }
-        let of = kinds(brackets, block);
         let between = !all;
-        let open = of.open_object | of.open_array;
-        let close = of.close_object | of.close_array;
         let (value, end) = (texts | scalars | open, commas | close);
         let pending = &mut self.pending;
         let after_object = after(of.open_object, between, &mut pending.object);
@@ -112,7 +108,7 @@ impl Grammar {
             | ((after_ended | after_other) & !end)
             | (after_first & !colons)
             | (after_text & !(colons | end));
-        if wrong != 0 || !self.nest(brackets, of, commas, after_text & colons) {
+        if wrong != 0 || !self.nest(of, commas, after_text & colons) {
             return false;
         }
         // Whoever closes the object is the last token.
@@ -124,7 +120,9 @@ impl Grammar {
 
     /// Follows the brackets, and counts between them; whether they match.
     #[inline(always)]
-    fn nest(&mut self, mut brackets: u64, of: Brackets, commas: u64, named: u64) -> bool {
+    fn nest(&mut self, of: Brackets, commas: u64, named: u64) -> bool {
+        let open = of.open_object | of.open_array;
+        let mut brackets = open | of.close_object | of.close_array;
         let mut from = u64::MAX;
         while brackets != 0 {
             let bit = brackets & brackets.wrapping_neg();
@@ -137,7 +135,7 @@ impl Grammar {
                 return false;
             }
             (self.commas, self.named) = (0, 0);
-            if (of.open_object | of.open_array) & bit != 0 {
+            if open & bit != 0 {
                 self.around.open(of.open_object & bit != 0);
             } else if !self.around.close(of.close_object & bit != 0) {
                 return false;
@@ -168,24 +166,6 @@ fn after(these: u64, between: u64, pending: &mut u64) -> u64 {
     let (sum, over) = between.overflowing_add(these << 1 | *pending);
     *pending = these >> 63 | u64::from(over);
     sum & !between
-}
-
-/// Which bracket is which.
-#[inline(always)]
-fn kinds(mut brackets: u64, block: &[u8; BLOCK]) -> Brackets {
-    let mut of = Brackets::default();
-    while brackets != 0 {
-        let at = brackets.trailing_zeros() as usize;
-        let bit = 1 << at;
-        brackets &= brackets - 1;
-        match block[at % BLOCK] {
-            b'{' => of.open_object |= bit,
-            b'[' => of.open_array |= bit,
-            b'}' => of.close_object |= bit,
-            _ => of.close_array |= bit,
-        }
-    }
-    of
 }
 
 /// What the containers around are.

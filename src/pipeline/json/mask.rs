@@ -25,6 +25,10 @@ pub(super) struct Masks {
     pub(super) commas: u64,
     /// `{ } [ ]`.
     pub(super) brackets: u64,
+    /// Those of `{ }`; of other bytes anything.
+    pub(super) curly: u64,
+    /// Those of `} ]`; of other bytes anything.
+    pub(super) closing: u64,
 }
 
 /// How masks are made.
@@ -83,13 +87,15 @@ pub(super) mod avx2 {
             colons: join(low[5], high[5]),
             commas: join(low[6], high[6]),
             brackets: join(low[7], high[7]),
+            curly: join(low[8], high[8]),
+            closing: join(low[9], high[9]),
         }
     }
 
     /// The masks of 32 bytes.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,pclmulqdq")]
-    fn half(bytes: &[u8]) -> [u32; 8] {
+    fn half(bytes: &[u8]) -> [u32; 10] {
         debug_assert_eq!(bytes.len(), BLOCK / 2);
         // SAFETY: it has the 32 bytes that are read, and need not be aligned.
         let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
@@ -103,6 +109,9 @@ pub(super) mod avx2 {
         let brackets = _mm256_shuffle_epi8(table(BRACKETS), bytes);
         // This bit is all that `[` and `{` differ in, and `]` and `}`.
         let curly = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+        // The mask is made of the highest bit of each byte.
+        let bit_5 = _mm256_slli_epi16(bytes, 2);
+        let bit_2 = _mm256_slli_epi16(bytes, 5);
         [
             equal(b'"'),
             equal(b'\\'),
@@ -112,12 +121,16 @@ pub(super) mod avx2 {
             equal(b':'),
             equal(b','),
             bits(_mm256_cmpeq_epi8(curly, brackets)),
+            bits(bit_5),
+            bits(bit_2),
         ]
     }
 
     /// At the place of its low four bits; elsewhere what no byte of these low bits is.
-    const WHITE: [u8; 16] = [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
-    const BRACKETS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'{', 0, b'}', 0, 0];
+    pub(in super::super) const WHITE: [u8; 16] =
+        [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
+    pub(in super::super) const BRACKETS: [u8; 16] =
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'{', 0, b'}', 0, 0];
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -129,7 +142,7 @@ pub(super) mod avx2 {
 
     #[inline]
     #[target_feature(enable = "pclmulqdq")]
-    fn prefix_xor(bits: u64) -> u64 {
+    pub(in super::super) fn prefix_xor(bits: u64) -> u64 {
         // A product without carries with a number of ones only.
         let product =
             _mm_clmulepi64_si128(_mm_set_epi64x(0, bits.cast_signed()), _mm_set1_epi8(-1), 0);
@@ -156,6 +169,8 @@ impl Vectors for Scalar {
             colons: mask(|byte| byte == b':'),
             commas: mask(|byte| byte == b','),
             brackets: mask(|byte| b"{}[]".contains(&byte)),
+            curly: mask(|byte| byte & 0x20 != 0),
+            closing: mask(|byte| byte & 0x04 != 0),
         }
     }
 

@@ -8,6 +8,8 @@
 //! blocks of 64 bytes --mask: a bit for each byte--> scan: where tokens begin --grammar: what follows what
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod grammar;
 mod mask;
 mod number;
@@ -29,8 +31,11 @@ pub(super) struct Object {
 /// The object, if `value` is one and nothing else.
 pub(super) fn object(value: &[u8]) -> Option<Object> {
     #[cfg(target_arch = "x86_64")]
-    if mask::avx2::is_here() {
+    if avx512::is_here() {
         // SAFETY: the processor has what the function is compiled for.
+        return unsafe { with_avx512(value) };
+    } else if mask::avx2::is_here() {
+        // SAFETY: the same.
         return unsafe { with_avx2(value) };
     }
     let _ = value;
@@ -41,4 +46,10 @@ pub(super) fn object(value: &[u8]) -> Option<Object> {
 #[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
 fn with_avx2(value: &[u8]) -> Option<Object> {
     scan::scan::<mask::avx2::Avx2>(value)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt,avx512f,avx512bw")]
+fn with_avx512(value: &[u8]) -> Option<Object> {
+    scan::scan::<avx512::Avx512>(value)
 }

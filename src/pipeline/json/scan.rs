@@ -1,7 +1,7 @@
 //! From masks to tokens: what is within strings, what is escaped, where tokens begin.
 
 use super::Object;
-use super::grammar::{Grammar, Tokens};
+use super::grammar::{Brackets, Grammar, Tokens};
 use super::mask::{BLOCK, Masks, Vectors};
 use super::number::is_scalar;
 
@@ -31,7 +31,7 @@ pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
         controls |= masks.controls;
         high |= masks.high;
         let tokens = tokens::<V>(&masks, &mut carry, value, base)?;
-        if !grammar.take(tokens, block, base) {
+        if !grammar.take(tokens, base) {
             return None;
         }
     }
@@ -62,12 +62,18 @@ fn tokens<V: Vectors>(
     let scalars = !(marks | masks.white | quotes | in_string);
     let begin = scalars & !(scalars << 1 | carry.in_scalar);
     carry.in_scalar = scalars >> 63;
+    let (brackets, curly, closing) = (masks.brackets & !in_string, masks.curly, masks.closing);
     scalars_are_good(begin, value, base).then_some(Tokens {
         texts: quotes & in_string,
         scalars: begin,
         colons: masks.colons & !in_string,
         commas: masks.commas & !in_string,
-        brackets: masks.brackets & !in_string,
+        brackets: Brackets {
+            open_object: brackets & curly & !closing,
+            open_array: brackets & !(curly | closing),
+            close_object: brackets & curly & closing,
+            close_array: brackets & !curly & closing,
+        },
     })
 }
 

@@ -13,7 +13,7 @@ fn oracle(value: &[u8]) -> Option<&[u8]> {
     raw.get().starts_with('{').then(|| raw.get().as_bytes())
 }
 
-/// Both ways, where the processor has both, must say the same as serde_json.
+/// All ways that the processor has must say the same as serde_json.
 fn check(value: &[u8]) {
     let expected = oracle(value);
     let compare = |found: Option<Object>, how: &str| {
@@ -27,7 +27,9 @@ fn check(value: &[u8]) {
     compare(scan::<Scalar>(value), "without vectors");
     #[cfg(target_arch = "x86_64")]
     if super::mask::avx2::is_here() {
-        compare(object(value), "with vectors");
+        // SAFETY: the processor has it.
+        compare(unsafe { super::with_avx2(value) }, "with AVX2");
+        compare(object(value), "with this processor's");
     }
 }
 
@@ -233,6 +235,9 @@ proptest! {
             prop_assert_eq!(Avx2::masks(&both), masks);
             prop_assert_eq!(Avx2::prefix_xor(masks.quotes), Scalar::prefix_xor(masks.quotes));
             prop_assert_eq!(Avx2::prefix_xor(masks.white), Scalar::prefix_xor(masks.white));
+            if super::avx512::is_here() {
+                prop_assert_eq!(super::avx512::Avx512::masks(&both), masks);
+            }
         }
     }
 }
