@@ -2,7 +2,8 @@
 # Installs what a fresh machine lacks, and nothing that is there already:
 #
 #   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
-#   tests/setup.sh test    that, and the real servers the tests run against: Java, Maven, Go and
+#   tests/setup.sh lint    that, and what looks at the sources: clippy, rustfmt
+#   tests/setup.sh test    all that, and the real servers the tests run against: Java, Maven, Go and
 #                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, Prometheus,
 #                          stand-ins for AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS
 #                          (default: target/test-tools)
@@ -368,6 +369,11 @@ case ${1:-} in
     setup_compiler
     setup_rust
     ;;
+  lint)
+    setup_compiler
+    setup_rust
+    setup_lints
+    ;;
   test)
     setup_compiler
     setup_rust
@@ -394,6 +400,6 @@ case ${1:-} in
     . "$repo/tests/setup_container.sh"
     setup_container
     ;;
-  *) die "usage: tests/setup.sh build|test|machine|container" ;;
+  *) die "usage: tests/setup.sh build|lint|test|machine|container" ;;
 esac
 say "all that '$1' needs is here"

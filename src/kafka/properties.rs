@@ -116,6 +116,11 @@ fn promise(config: &mut ClientConfig, isolation: IsolationLevel) {
 
 fn group(config: &mut ClientConfig, settings: &KafkaSettings) {
     config.set("group.id", &settings.group_id);
+    if settings.group_protocol == GroupProtocol::Classic {
+        // A member learns of a rebalance by its heartbeat: what moves stands still for as long (3 s by
+        // default). With KIP-848 the broker says how often.
+        config.set("heartbeat.interval.ms", "1000");
+    }
     match (settings.group_protocol, settings.assignor) {
         (GroupProtocol::Consumer, _) => config.set("group.protocol", "consumer"),
         (GroupProtocol::Classic, Assignor::CooperativeSticky) => {
