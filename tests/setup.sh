@@ -290,6 +290,8 @@ setup_packagers() {
   if ! have rpm || ! have systemd-analyze || ! have objdump || ! have groff || ! have zsh; then
     install_packages "rpm systemd binutils groff-base zsh" "rpm systemd binutils groff-base zsh"
   fi
+  # Amazon Linux has none; its completions are then not tried.
+  [ "$(family)" != debian ] || have fish || install_packages fish ""
   [ -x "$tools/bin/nfpm" ] && return
   setup_go
   version=$(sed -n 's/^readonly NFPM_VERSION=//p' "$repo/deploy/packages/build.sh")

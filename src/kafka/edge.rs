@@ -254,7 +254,7 @@ impl Inner {
             listener: options.listener,
             held: HashMap::new(),
             moves: Arc::clone(&self.moves),
-            brokers: BrokerWaker::new(&self.client),
+            brokers: BrokerWaker::new(&self.client, Duration::ZERO),
             report: Default::default(),
             leaving: Arc::clone(&self.leaving),
             stopping: Arc::clone(&self.stopping),

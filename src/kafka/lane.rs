@@ -30,7 +30,7 @@ use super::list::PartitionList;
 use super::message::{Kind, Message, Taken};
 use super::native::{self, Client, millis};
 use super::slot::{FetchEvent, Slot, SlotState};
-use super::wake::BrokerWaker;
+use super::wake::{BrokerWaker, LANES_PAUSE};
 use crate::record::{Epoch, Offset, TopicPartition};
 
 /// How many messages one poll may bring.
@@ -76,7 +76,7 @@ struct Polled {
 impl LaneConsumer {
     pub(super) fn new(client: Arc<Client>, shared: Arc<LaneShared>) -> Self {
         let (slots, cache) = (Vec::new(), HashMap::new());
-        let brokers = BrokerWaker::new(&client);
+        let brokers = BrokerWaker::new(&client, LANES_PAUSE);
         Self { client, shared, slots, cache, latest: None, retry_at: None, brokers }
     }
 

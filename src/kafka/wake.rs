@@ -15,18 +15,20 @@ use crate::record::TopicPartition;
 
 /// So many Kafka partitions, evenly spread, reach all of their leaders.
 const ASKED: usize = 64;
-/// Whoever resumed so short a time after a wake finds the thread at work.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Lanes resume often under a small memory budget; so short a time after a wake the threads are at work.
+pub(super) const LANES_PAUSE: Duration = Duration::from_millis(100);
 
 /// One of those who resume.
 pub(super) struct BrokerWaker {
     client: Arc<Client>,
+    pause: Duration,
     latest: Option<Instant>,
 }
 
 impl BrokerWaker {
-    pub(super) fn new(client: &Arc<Client>) -> Self {
-        Self { client: Arc::clone(client), latest: None }
+    /// One that does nothing within this time after it did something.
+    pub(super) fn new(client: &Arc<Client>, pause: Duration) -> Self {
+        Self { client: Arc::clone(client), pause, latest: None }
     }
 
     /// Wakes the threads of the leaders of these; to be called after the resume.
@@ -35,7 +37,7 @@ impl BrokerWaker {
         partitions: impl ExactSizeIterator<Item = &'a TopicPartition>,
     ) {
         let now = Instant::now();
-        if partitions.len() == 0 || self.latest.is_some_and(|latest| now < latest + PAUSE) {
+        if partitions.len() == 0 || self.latest.is_some_and(|latest| now < latest + self.pause) {
             return;
         }
         self.latest = Some(now);

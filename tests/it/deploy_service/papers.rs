@@ -76,4 +76,13 @@ fn shells_read_the_completions_and_complete() {
             assert_eq!((code, text.as_str()), (0, ""), "{shell}");
         }
     }
+    if is_here("fish") {
+        let script = "source $argv[1]; complete -C 'kafka-s3-sink au'";
+        let file = papers().join("kafka-s3-sink.fish");
+        let (code, text) = said(Command::new("fish").args(["-c", script]).arg(file));
+        assert!(
+            code == 0 && text.starts_with("audit\t") && text.lines().count() == 1,
+            "{code}: {text}"
+        );
+    }
 }
