@@ -17,7 +17,7 @@ use super::fence::Fence;
 use super::gate::LaneShared;
 use super::generation::Generations;
 use super::list::PartitionList;
-use super::moves::Moves;
+use super::moves::{LaneMove, Moves, hand_over};
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
 use super::wake::BrokerWaker;
@@ -255,7 +255,22 @@ impl Group {
         Ok(())
     }
 
-    pub(super) fn forward(&self, partitions: &[TopicPartition]) {
+    /// Moves what was asked for and is still ours. What waits in the old lane's queue is dropped
+    /// there, and what comes later begins with the new lane's seek.
+    fn make_moves(&mut self) {
+        for LaneMove { partition, epoch, from, to } in self.moves.take() {
+            if self.held.get(&partition) != Some(&(epoch, from)) {
+                continue;
+            }
+            self.held.insert(partition.clone(), (epoch, to));
+            hand_over(&self.lanes[from], &self.lanes[to], &partition, epoch);
+            self.pause(std::slice::from_ref(&partition));
+            self.forward(std::slice::from_ref(&partition));
+            self.listener.moved(&partition, epoch, to);
+        }
+    }
+
+    fn forward(&self, partitions: &[TopicPartition]) {
         for partition in partitions {
             let lane = match self.held.get(partition) {
                 Some((_, lane)) => *lane,
@@ -270,7 +285,7 @@ impl Group {
         }
     }
 
-    pub(super) fn pause(&self, partitions: &[TopicPartition]) {
+    fn pause(&self, partitions: &[TopicPartition]) {
         let list = PartitionList::at(partitions, PARKED);
         // SAFETY: client and list outlive the call.
         unsafe { c::rd_kafka_pause_partitions(self.client.ptr(), list.ptr()) };

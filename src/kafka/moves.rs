@@ -6,7 +6,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::gate::LaneShared;
-use super::group::Group;
 use crate::record::{Epoch, TopicPartition};
 
 /// One that a lane has let go of, to be given to another.
@@ -31,30 +30,18 @@ impl Moves {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
     }
 
-    fn take(&self) -> Vec<LaneMove> {
+    pub(super) fn take(&self) -> Vec<LaneMove> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Group {
-    /// Moves what was asked for and is still ours. What waits in the old lane's queue is dropped
-    /// there, and what comes later begins with the new lane's seek.
-    pub(super) fn make_moves(&mut self) {
-        for LaneMove { partition, epoch, from, to } in self.moves.take() {
-            if self.held.get(&partition) != Some(&(epoch, from)) {
-                continue;
-            }
-            self.held.insert(partition.clone(), (epoch, to));
-            hand_over(&self.lanes[from], &self.lanes[to], &partition, epoch);
-            self.pause(std::slice::from_ref(&partition));
-            self.forward(std::slice::from_ref(&partition));
-            self.listener.moved(&partition, epoch, to);
-        }
-    }
-}
-
 /// What one lane may start, the other may from now on.
-fn hand_over(from: &LaneShared, to: &LaneShared, partition: &TopicPartition, epoch: Epoch) {
+pub(super) fn hand_over(
+    from: &LaneShared,
+    to: &LaneShared,
+    partition: &TopicPartition,
+    epoch: Epoch,
+) {
     let dead = from.gate().close(partition);
     let mut gate = to.gate();
     gate.epochs.insert(partition.clone(), epoch);
