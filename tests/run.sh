@@ -10,8 +10,26 @@ tests/setup.sh test
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 # The servers are there, so a test that misses one fails.
 export KAFKA_S3_SINK_TESTS=all
-if [ $# = 0 ]; then
-  cargo test --locked --features defects --test world -- --defects
-  tests/fuzz/run.sh 10
+# Most of them wait for servers, half of the time.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"
+
+tests() { cargo test --locked --no-fail-fast "$@"; }
+
+if [ $# -gt 0 ]; then
+  tests --workspace "$@"
+  exit
 fi
-exec cargo test --workspace --locked --no-fail-fast "$@"
+tests --features defects --test world -- --defects
+tests --workspace --no-run
+# Chaos leaves the processors alone for most of its time, what runs beside it wants nothing else.
+said=$(mktemp)
+trap 'rm "$said"' EXIT
+tests --test chaos >"$said" 2>&1 &
+chaos=$! failed=0
+tests/fuzz/run.sh 10 || failed=1
+tests --test world || failed=1
+wait "$chaos" || failed=1
+cat "$said"
+tests --lib --bins --test fuzz --test it || failed=1
+[ $failed = 0 ] || echo "tests/run.sh: something failed above" >&2
+exit $failed
