@@ -28,6 +28,7 @@ tests --test chaos >"$said" 2>&1 &
 chaos=$! failed=0
 tests/fuzz/run.sh 10 || failed=1
 tests --test world || failed=1
+tests --doc || failed=1
 wait "$chaos" || failed=1
 cat "$said"
 tests --lib --bins --test fuzz --test it || failed=1

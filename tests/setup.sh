@@ -3,7 +3,7 @@
 #
 #   tests/setup.sh build   what it takes to build: a C compiler, make, perl, Rust
 #   tests/setup.sh lint    that, and what looks at the sources: clippy, rustfmt
-#   tests/setup.sh test    all that, and the real servers the tests run against: Java, Maven, Go and
+#   tests/setup.sh test    what `build` does, and the real servers the tests run against: Java, Maven, Go and
 #                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, Prometheus,
 #                          stand-ins for AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS
 #                          (default: target/test-tools)
@@ -361,7 +361,6 @@ case ${1:-} in
   test)
     setup_compiler
     setup_rust
-    setup_lints
     setup_java
     # shellcheck disable=SC2086 # a list of versions
     setup_kafka $KAFKA_VERSIONS

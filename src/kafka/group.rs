@@ -127,6 +127,7 @@ impl Group {
             let held: Vec<_> = self.held.keys().cloned().collect();
             self.let_go(&held, true)?;
         }
+        let stayed: Vec<_> = self.held.keys().cloned().collect();
         let generation = self.generations.now();
         self.fence.go_on(generation);
         let mut pairs = Vec::with_capacity(partitions.len());
@@ -147,7 +148,8 @@ impl Group {
             self.listener.fatal(format!("Kafka partitions cannot be assigned: {error}"));
             return ControlFlow::Continue(());
         }
-        self.brokers.wake(self.held.keys());
+        // What is new waits for its lane, which wakes them when it starts it.
+        self.brokers.wake(&stayed);
         self.listener.assigned(&pairs);
         self.report.answered(&*self.listener);
         ControlFlow::Continue(())

@@ -249,7 +249,7 @@ impl LaneConsumer {
         let resumed = PartitionList::at(&sought, 0);
         // SAFETY: client and list outlive the call.
         unsafe { c::rd_kafka_resume_partitions(self.client.ptr(), resumed.ptr()) };
-        self.brokers.wake(sought.iter());
+        self.brokers.wake(&sought);
         for slot in &mut self.slots {
             if slot.state == SlotState::Starting && sought.contains(&slot.partition) {
                 slot.state = SlotState::Running;

@@ -32,17 +32,14 @@ impl BrokerWaker {
     }
 
     /// Wakes the threads of the leaders of these; to be called after the resume.
-    pub(super) fn wake<'a>(
-        &mut self,
-        partitions: impl ExactSizeIterator<Item = &'a TopicPartition>,
-    ) {
+    pub(super) fn wake(&mut self, partitions: &[TopicPartition]) {
         let now = Instant::now();
-        if partitions.len() == 0 || self.latest.is_some_and(|latest| now < latest + self.pause) {
+        if partitions.is_empty() || self.latest.is_some_and(|latest| now < latest + self.pause) {
             return;
         }
         self.latest = Some(now);
         let step = partitions.len().div_ceil(ASKED);
-        let some: Vec<_> = partitions.step_by(step).cloned().collect();
+        let some: Vec<_> = partitions.iter().step_by(step).cloned().collect();
         drop(OffsetsAsked::send(&self.client, &some, END));
     }
 }

@@ -14,8 +14,7 @@ use super::segments::Segments;
 pub(super) const LEVELS: u32 = 3;
 /// What a stream and its tables take: see [`level_buffer`].
 pub(super) const STATE_BYTES: u64 =
-    (size_of::<c::isal_zstream>() + LARGEST_LEVEL_BUFFER + GATHERED) as u64;
-const LARGEST_LEVEL_BUFFER: usize = c::ISAL_DEF_LVL3_MEDIUM as usize;
+    (size_of::<c::isal_zstream>() + level_buffer(LEVELS) + GATHERED) as u64;
 
 /// Lines are gathered up to this much: each call begins by copying the window (32 KiB) into the
 /// stream's own buffer. With pieces of 16 KiB it compresses at four fifths of the speed of this, and
