@@ -6,8 +6,6 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::bindings as c;
-
 use super::committer::{CommitJob, Committer};
 use super::facts::{self, Answers, LogBounds};
 use super::fence::Fence;
@@ -15,11 +13,11 @@ use super::gate::LaneShared;
 use super::generation::Generations;
 use super::group::{Group, HardStop};
 use super::lane::LaneConsumer;
-use super::list::PartitionList;
 use super::moves::{LaneMove, Moves};
-use super::native::{self, Client, Queue};
+use super::native::{Client, Queue};
 use super::rebootstrap::Rebootstrap;
 use super::rounds::{CommitDone, CommitOutcome};
+use super::subscription::{News, Subscription};
 use super::wake::BrokerWaker;
 use super::{AssignLane, GroupListener, KafkaError, properties};
 use crate::config::{GroupProtocol, KafkaSettings};
@@ -72,7 +70,7 @@ struct Inner {
     client: Arc<Client>,
     fence: Arc<Fence>,
     jobs: Mutex<Sender<CommitJob>>,
-    topics: Vec<String>,
+    subscription: Arc<Subscription>,
     group: Mutex<Option<Group>>,
     ended: Mutex<Option<Receiver<()>>>,
     leaving: Arc<AtomicBool>,
@@ -107,12 +105,12 @@ impl KafkaEdge {
             rebootstrap: Rebootstrap::new(&settings.bootstrap_servers)?,
         };
         spawn("kafka-commit", move || committer.run())?;
-        let topics = settings.topics.clone();
+        let subscription = Subscription::new(&client, settings.topics.clone());
         let inner = Inner {
             client,
             fence,
             jobs: Mutex::new(sender),
-            topics,
+            subscription,
             group: Mutex::default(),
             ended: Mutex::default(),
             leaving,
@@ -127,7 +125,7 @@ impl KafkaEdge {
     /// Subscribes and starts the group thread. A second call does nothing.
     pub fn join(&self) -> Result<(), KafkaError> {
         let Some(group) = lock(&self.0.group).take() else { return Ok(()) };
-        self.subscribe(&self.0.topics)?;
+        self.0.subscription.subscribe()?;
         let (ended, receiver) = mpsc::channel();
         *lock(&self.0.ended) = Some(receiver);
         spawn("kafka-group", move || {
@@ -139,11 +137,7 @@ impl KafkaEdge {
     /// Subscribes to these topics from now on, without leaving the group: what is not among them
     /// is revoked.
     pub fn subscribe(&self, topics: &[String]) -> Result<(), KafkaError> {
-        let topics = topics.iter().map(|topic| TopicPartition::new(topic.as_str(), -1));
-        let list = PartitionList::at(&topics.collect::<Vec<_>>(), 0);
-        // SAFETY: client and list outlive the call.
-        let code = unsafe { c::rd_kafka_subscribe(self.0.client.ptr(), list.ptr()) };
-        native::check_code(code).map_err(KafkaError::Subscribe)
+        self.0.subscription.replace(topics)
     }
 
     /// Gives a Kafka partition that its lane has let go of to another one, if it is still ours
@@ -242,6 +236,7 @@ impl Inner {
     ) -> Result<Group, KafkaError> {
         let queue = Queue::main(&self.client)
             .ok_or_else(|| KafkaError::Config("group.id is needed".to_owned()))?;
+        let told = options.settings.group_protocol == GroupProtocol::Consumer;
         Ok(Group {
             client: Arc::clone(&self.client),
             queue,
@@ -254,6 +249,7 @@ impl Inner {
             listener: options.listener,
             held: HashMap::new(),
             moves: Arc::clone(&self.moves),
+            news: told.then(|| News::of(&self.subscription)),
             brokers: BrokerWaker::new(&self.client, Duration::ZERO),
             report: Default::default(),
             leaving: Arc::clone(&self.leaving),

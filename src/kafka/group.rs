@@ -20,6 +20,7 @@ use super::list::PartitionList;
 use super::moves::{LaneMove, Moves, hand_over};
 use super::native::{self, Client, Event, Queue};
 use super::report::Report;
+use super::subscription::News;
 use super::wake::BrokerWaker;
 use super::{AssignLane, GroupListener};
 use crate::record::{Epoch, TopicPartition, is_internal};
@@ -45,6 +46,8 @@ pub(super) struct Group {
     pub(super) listener: Arc<dyn GroupListener>,
     pub(super) held: HashMap<TopicPartition, (Epoch, usize)>,
     pub(super) moves: Arc<Moves>,
+    /// With KIP-848 only.
+    pub(super) news: Option<News>,
     pub(super) brokers: BrokerWaker,
     pub(super) report: Report,
     pub(super) leaving: Arc<AtomicBool>,
@@ -70,6 +73,9 @@ impl Group {
             }
             if !closing {
                 self.make_moves();
+                if let Some(news) = &mut self.news {
+                    news.ask();
+                }
             }
             self.report.tick(&self.client, &*self.listener);
             if closing && self.closed() {

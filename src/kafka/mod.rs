@@ -42,6 +42,7 @@ mod report;
 pub mod rounds;
 mod sample;
 mod slot;
+mod subscription;
 mod topics;
 mod wake;
 

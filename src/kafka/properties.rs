@@ -118,7 +118,7 @@ fn group(config: &mut ClientConfig, settings: &KafkaSettings) {
     config.set("group.id", &settings.group_id);
     if settings.group_protocol == GroupProtocol::Classic {
         // A member learns of a rebalance by its heartbeat: what moves stands still for as long (3 s by
-        // default). With KIP-848 the broker says how often.
+        // default). With KIP-848 the broker says how often, and `subscription` asks between.
         config.set("heartbeat.interval.ms", "1000");
     }
     match (settings.group_protocol, settings.assignor) {

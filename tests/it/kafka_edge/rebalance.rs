@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_s3_sink::config::KafkaSettings;
 use kafka_s3_sink::kafka::CommitOutcome;
@@ -10,7 +10,7 @@ use kafka_s3_sink::record::{CommitError, CommitRequest, Offset, TopicPartition};
 
 use super::member::{Landed, Member, PATIENCE, Protocol, connect, settings, wait_until};
 use crate::needs_servers;
-use crate::support::kafka::{Broker, Bulk};
+use crate::support::kafka::{Broker, Bulk, Version};
 
 const PARTITIONS: i32 = 6;
 
@@ -117,6 +117,48 @@ fn new_topics_and_partitions_are_found() {
         member.wait_held(5);
         member.leave();
     }
+}
+
+/// A broker that hears of KIP-848 members no oftener than it must: news for them wait a minute, unless
+/// they ask. And what they ask with is what they are subscribed to now.
+#[test]
+fn kip_848_members_need_not_wait_for_their_heartbeat() {
+    needs_servers!();
+    const INTERVAL: Duration = Duration::from_secs(60);
+    let interval = INTERVAL.as_millis().to_string();
+    let broker = Broker::start_with(
+        Version::V4,
+        &[
+            ("group.consumer.heartbeat.interval.ms", &interval),
+            ("group.consumer.max.heartbeat.interval.ms", &interval),
+            ("group.consumer.session.timeout.ms", "180000"),
+            ("group.consumer.max.session.timeout.ms", "180000"),
+        ],
+    );
+    for topic in ["news", "other"] {
+        broker.create_topic(topic, 2, &[]);
+    }
+    let settings = settings(&broker, Protocol::Kip848, "news-group", &["news"]);
+    let landed = Arc::<Landed>::default();
+    let first = Member::join(&settings, &landed);
+    first.wait_held(2);
+    let began = Instant::now();
+    let second = Member::join(&settings, &landed);
+    second.wait_held(1);
+    first.wait_held(1);
+    second.leave();
+    first.wait_held(2);
+    first.edge.subscribe(&["other".to_owned()]).expect("subscribed");
+    let only = |topic: &str| {
+        let held = first.shared.held.lock().unwrap();
+        held.len() == 2 && held.keys().all(|partition| &*partition.topic == topic)
+    };
+    wait_until("the new topic", || only("other"));
+    assert!(began.elapsed() < INTERVAL / 2, "heard of by heartbeats only: {:?}", began.elapsed());
+    // Asked a few times more, the old topic does not come back.
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(only("other"), "{:?}", first.shared.held.lock().unwrap());
+    first.leave();
 }
 
 /// A topic grows while a member gives Kafka partitions back: librdkafka joins again at once, in the
