@@ -130,8 +130,8 @@ impl Watcher {
         Self { pool, lanes, told: Limiter::new(TELL_EVERY) }
     }
 
-    /// Looks once, and acts.
-    pub(super) fn look(&mut self, resident: u64) {
+    /// Looks once, and acts. Twenty times a second: the resident size is asked for where it counts.
+    pub(super) fn look(&mut self, resident: fn() -> u64) {
         let (open, landing) = self.pool.held();
         let was = self.pool.is_short();
         let verdict = verdict(self.pool.budget, open, landing, resident, was);
@@ -145,7 +145,7 @@ impl Watcher {
             tracing::warn!(
                 open,
                 landing,
-                resident,
+                resident = resident(),
                 limit = self.pool.budget.limit,
                 suppressed,
                 "memory is short: reading waits until batches have landed; if this is not for \
@@ -170,12 +170,18 @@ impl Watcher {
     }
 }
 
-fn verdict(budget: Budget, open: u64, landing: u64, resident: u64, was_short: bool) -> Verdict {
+fn verdict(
+    budget: Budget,
+    open: u64,
+    landing: u64,
+    resident: impl FnOnce() -> u64,
+    was_short: bool,
+) -> Verdict {
     let held = open + landing;
     let part = held as f64 / budget.batches as f64;
     // The resident size counts only while we hold something that could be given up: what the
     // allocator or the client library keeps must not stop the sink for good.
-    let over = resident > budget.limit && part > 0.25;
+    let over = part > 0.25 && resident() > budget.limit;
     let short = part >= 1.0 || over || (was_short && part >= RELAXED);
     // What is landing frees memory by itself: more of it would only make small objects.
     let flush = (short || part >= NEAR) && open >= landing;
@@ -199,7 +205,7 @@ mod tests {
     const BUDGET: Budget = Budget { limit: 1000, fetch: 100, batches: 400 };
 
     fn judged(open: u64, landing: u64, resident: u64, was_short: bool) -> (bool, bool) {
-        let Verdict { short, flush } = verdict(BUDGET, open, landing, resident, was_short);
+        let Verdict { short, flush } = verdict(BUDGET, open, landing, || resident, was_short);
         (short, flush)
     }
 

@@ -99,7 +99,7 @@ pub(super) fn watch_memory(mut watcher: Watcher, stop: Arc<AtomicBool>) -> std::
     let run = move || {
         while !stop.load(Ordering::Acquire) {
             std::thread::sleep(MEMORY_EVERY);
-            watcher.look(resident_bytes().unwrap_or(0));
+            watcher.look(|| resident_bytes().unwrap_or(0));
         }
     };
     std::thread::Builder::new().name("memory".to_owned()).spawn(run).map(drop)

@@ -3,7 +3,6 @@
 //! Fed by `partition` with routed lines, feeds `flight` with sealed objects: the claim first,
 //! then the others, the dead letters among them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::encode::{Encoder, state_bytes};
@@ -11,6 +10,7 @@ use super::key::{content_type, dead_letter_key, object_key};
 use super::layout::short_hash;
 use super::metadata::{BatchFacts, FirstRecord, ObjectFacts, object_metadata};
 use super::moment::Moment;
+use super::open::{OpenObject, OpenObjects, Target, widened};
 use super::rotate::{Fill, RotationReason};
 use crate::record::{
     Body, Defect, Layout, ObjectAddress, ObjectMetadata, Offset, OffsetRange, Record, Spool,
@@ -20,15 +20,6 @@ use crate::record::{
 /// What an encoder's place in the batch costs beside its state and its bytes.
 const GROUP_OVERHEAD: u64 = 8 << 10;
 
-/// Which object of a batch a record goes to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
-    /// The object of this Hive path.
-    Hive(Arc<str>),
-    /// The dead letters.
-    DeadLetters,
-}
-
 /// A batch that still takes records.
 pub(super) struct OpenBatch {
     pub(super) base: Offset,
@@ -37,20 +28,13 @@ pub(super) struct OpenBatch {
     layout: Arc<Layout>,
     level: Option<i32>,
     spool: Option<Arc<dyn Spool>>,
-    objects: BTreeMap<Target, OpenObject>,
+    objects: OpenObjects,
     hive_partitions: usize,
     first: Option<(FirstRecord, Target)>,
     records: u64,
     largest_object: u64,
     times: Option<(i64, i64)>,
     last: Option<(Offset, i32)>,
-}
-
-struct OpenObject {
-    encoder: Encoder,
-    records: u64,
-    uncompressed: u64,
-    times: Option<(i64, i64)>,
 }
 
 /// A batch whose end is decided.
@@ -105,7 +89,7 @@ impl OpenBatch {
             layout,
             level,
             spool,
-            objects: BTreeMap::new(),
+            objects: OpenObjects::default(),
             hive_partitions: 0,
             first: None,
             records: 0,
@@ -125,7 +109,7 @@ impl OpenBatch {
     pub(super) fn would_exceed(&self, target: &Target, most: usize) -> bool {
         self.hive_partitions >= most
             && matches!(target, Target::Hive(_))
-            && !self.objects.contains_key(target)
+            && !self.objects.contains(target)
     }
 
     /// Adds a landing record's line, which comes in two pieces.
@@ -142,21 +126,11 @@ impl OpenBatch {
         }
         let (compression, level, spool) = (self.layout.compression, self.level, &self.spool);
         let is_hive = matches!(target, Target::Hive(_));
-        let object = self.objects.entry(target).or_insert_with(|| {
+        let object = self.objects.get_or_insert_with(target, || {
             self.hive_partitions += usize::from(is_hive);
-            OpenObject {
-                encoder: Encoder::new(compression, level, spool.clone()),
-                records: 0,
-                uncompressed: 0,
-                times: None,
-            }
+            OpenObject::new(Encoder::new(compression, level, spool.clone()))
         });
-        for piece in line {
-            object.encoder.write(piece);
-            object.uncompressed += piece.len() as u64;
-        }
-        object.records += 1;
-        object.times = widened(object.times, time);
+        object.push(line, time);
         // Only the object that was written to can have become the largest.
         self.largest_object = self.largest_object.max(object.encoder.stored());
         self.times = widened(self.times, time);
@@ -183,7 +157,7 @@ impl OpenBatch {
     /// The memory it takes; what is spooled takes none.
     pub(super) fn held(&self) -> u64 {
         let each = state_bytes(self.layout.compression) + GROUP_OVERHEAD;
-        self.objects.values().map(|object| object.encoder.held() + each).sum()
+        self.objects.iter().map(|object| object.encoder.held() + each).sum()
     }
 
     /// Decides the end and closes the objects. No two of them share a name.
@@ -207,7 +181,7 @@ impl OpenBatch {
             objects: objects.len(),
         };
         let has_claim = claim.is_some();
-        let mut objects = closed(objects, claim.as_ref(), &facts, &layout);
+        let mut objects = closed(objects.into_sorted(), claim.as_ref(), &facts, &layout);
         if Defect::ClockInKey.is_in() {
             for SealedObject { address, .. } in &mut objects {
                 address.key = format!("{}-{}", address.key, opened.0).into();
@@ -230,7 +204,7 @@ impl OpenBatch {
 
 /// Closes the objects and puts the claim in front.
 fn closed(
-    objects: BTreeMap<Target, OpenObject>,
+    objects: Vec<(Target, OpenObject)>,
     claim: Option<&Target>,
     facts: &BatchFacts,
     layout: &Layout,
@@ -286,14 +260,6 @@ fn first_record(record: &Record<'_>) -> FirstRecord {
 /// The first record of a pin that Kafka no longer has.
 fn gone(pinned: Option<Offset>) -> FirstRecord {
     FirstRecord { offset: pinned.unwrap_or(Offset(-1)), timestamp: None, hash: String::new() }
-}
-
-fn widened(times: Option<(i64, i64)>, time: Option<i64>) -> Option<(i64, i64)> {
-    match (times, time) {
-        (Some((from, to)), Some(at)) => Some((from.min(at), to.max(at))),
-        (None, Some(at)) => Some((at, at)),
-        (times, None) => times,
-    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::action::{Event, RETENTION, StopReason};
-use super::batch::{OpenBatch, Seal, Target};
+use super::batch::{OpenBatch, Seal};
 use super::decode::{InvalidReason, decode, has_envelope_member};
 use super::layout::layout_hash;
 use super::line::{write_dead_letter, write_line};
 use super::memory::Turn;
 use super::moment::Moment;
+use super::open::Target;
 use super::partition::{After, Context, Partition, Phase, Replay, SHORT_LOG_PATIENCE};
 use super::pin::Pin;
 use super::rotate::{RotationReason, due_by_age, full};
@@ -55,6 +56,11 @@ impl Partition {
         if self.sealed.len() != waiting {
             self.pump(cx);
         }
+    }
+
+    /// Whether records go to an open batch and nothing else waits for them.
+    pub(super) const fn is_filling(&self) -> bool {
+        self.open.is_some() && self.replay.is_none()
     }
 
     const fn takes_records(&self) -> bool {

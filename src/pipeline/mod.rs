@@ -26,6 +26,7 @@ mod look;
 mod memory;
 mod metadata;
 mod moment;
+mod open;
 mod operator;
 mod partition;
 mod partitions;

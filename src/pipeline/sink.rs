@@ -91,9 +91,27 @@ impl Sink {
         epoch: Option<Epoch>,
         act: impl FnOnce(&mut Partition, &mut Context<'_>),
     ) {
-        let Some(partition) = self.partitions.get_mut(at) else { return };
+        let acted = self.act(now, at, epoch, |partition, cx| {
+            let replayed = partition.replay.is_some();
+            act(partition, cx);
+            replayed
+        });
+        if let Some(replayed) = acted {
+            self.settle(now, at, replayed);
+        }
+    }
+
+    /// The same without what must follow.
+    fn act<T>(
+        &mut self,
+        now: Moment,
+        at: &TopicPartition,
+        epoch: Option<Epoch>,
+        act: impl FnOnce(&mut Partition, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let partition = self.partitions.get_mut(at)?;
         if epoch.is_some_and(|epoch| epoch != partition.epoch) {
-            return;
+            return None;
         }
         let mut cx = Context {
             now,
@@ -103,8 +121,12 @@ impl Sink {
             scratch: &mut self.scratch,
             out: &mut self.out,
         };
-        let replayed = partition.replay.is_some();
-        act(partition, &mut cx);
+        Some(act(partition, &mut cx))
+    }
+
+    /// What follows: when the partition is due, whether it is gone, what it wants done.
+    fn settle(&mut self, now: Moment, at: &TopicPartition, replayed: bool) {
+        let Some(partition) = self.partitions.get_mut(at) else { return };
         let replays_no_more = replayed && partition.replay.is_none();
         let due = partition.deadline(self.settings.fenced_deadline);
         let released = partition.is_released();
@@ -168,7 +190,17 @@ impl Sink {
         epoch: Epoch,
         record: &Record<'_>,
     ) {
-        self.with(now, at, Some(epoch), |partition, cx| partition.handle_record(cx, record));
+        // Nearly every record only fills an open batch: it wants nothing done, and the partition
+        // is due as before.
+        let acted = self.act(now, at, Some(epoch), |partition, cx| {
+            let (replayed, filled) = (partition.replay.is_some(), partition.is_filling());
+            partition.handle_record(cx, record);
+            let only_filled = filled && partition.is_filling() && cx.out.is_empty();
+            (!only_filled).then_some(replayed)
+        });
+        if let Some(Some(replayed)) = acted {
+            self.settle(now, at, replayed);
+        }
     }
 
     /// The log ends at this offset, for now.
