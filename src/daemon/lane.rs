@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_millis(100);
 /// a thousand of them must cost next to nothing.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 const PUBLISH_EACH: Duration = Duration::from_millis(1);
+/// And by so much where nothing was read and nothing was heard.
+const PUBLISH_QUIET: Duration = Duration::from_secs(1);
 
 /// What a lane is made of.
 pub(super) struct Lane {
@@ -43,12 +45,12 @@ pub(super) struct Lane {
 impl Lane {
     /// Runs until it is told to end.
     pub(super) fn run(mut self) {
-        let mut published = Instant::now();
+        let (mut published, mut heard) = (Instant::now(), true);
         loop {
             self.beat.beat();
             let mut busy = false;
             while let Ok(mail) = self.inbox.try_recv() {
-                busy = true;
+                (busy, heard) = (true, true);
                 if self.take(mail) {
                     self.beat.finish();
                     return;
@@ -56,12 +58,14 @@ impl Lane {
             }
             self.driver.set_memory_short(self.pool.is_short());
             self.driver.turn(if busy { Duration::ZERO } else { IDLE });
+            heard |= self.driver.read() > 0;
             if self.driver.read() >= self.pool.step() {
                 self.tell_pool();
             }
             let many = u32::try_from(self.driver.sink.len()).unwrap_or(u32::MAX);
-            if published.elapsed() >= PUBLISH_EVERY + PUBLISH_EACH * many {
-                published = Instant::now();
+            let quiet = if heard { Duration::ZERO } else { PUBLISH_QUIET };
+            if published.elapsed() >= PUBLISH_EVERY + PUBLISH_EACH * many + quiet {
+                (published, heard) = (Instant::now(), false);
                 self.publish();
             }
             if self.driver.is_drained() {

@@ -18,6 +18,8 @@ use crate::telemetry::memory::resident_bytes;
 const MEMORY_EVERY: Duration = Duration::from_millis(50);
 const BALANCE_EVERY: Duration = Duration::from_secs(5);
 const ENDS_EVERY: Duration = Duration::from_secs(5);
+/// And later by so much for each Kafka partition: the end of one that is read is known by itself.
+const ENDS_EACH: Duration = Duration::from_millis(5);
 const TOPIC_IDS_EVERY: Duration = Duration::from_secs(15);
 
 /// The ends of the logs as last asked.
@@ -51,15 +53,16 @@ impl ClusterWatch {
 
     fn run(mut self) {
         let (mut ends_at, mut ids_at) = (Instant::now(), Instant::now());
-        let mut balance_at = Instant::now();
+        let (mut balance_at, mut ends_every) = (Instant::now(), ENDS_EVERY);
         while !self.stop.load(Ordering::Acquire) {
             std::thread::sleep(Duration::from_millis(200));
             if balance_at.elapsed() >= BALANCE_EVERY {
                 self.look_at_lanes(balance_at.elapsed());
                 balance_at = Instant::now();
             }
-            if ends_at.elapsed() >= ENDS_EVERY {
-                self.look_at_ends();
+            if ends_at.elapsed() >= ends_every {
+                let many = self.look_at_ends();
+                ends_every = ENDS_EVERY + ENDS_EACH * u32::try_from(many).unwrap_or(u32::MAX);
                 ends_at = Instant::now();
             }
             if ids_at.elapsed() >= TOPIC_IDS_EVERY {
@@ -77,11 +80,13 @@ impl ClusterWatch {
         }
     }
 
-    fn look_at_ends(&self) {
+    /// Says of how many Kafka partitions it asked.
+    fn look_at_ends(&self) -> usize {
         let held: Vec<_> = self.held.by_topic().into_values().flatten().collect();
         // Without an answer the last end stands: an unreachable broker is told elsewhere.
         let ends = self.edge.end_offsets(&held).into_iter();
         self.ends.set(ends.filter_map(|(at, end)| Some((at, end.ok()?))));
+        held.len()
     }
 
     fn look_at_topic_ids(&self) {
