@@ -198,7 +198,7 @@ impl Sink {
             let only_filled = filled && partition.is_filling() && cx.out.is_empty();
             (!only_filled).then_some(replayed)
         });
-        if let Some(Some(replayed)) = acted {
+        if let Some(replayed) = acted.flatten() {
             self.settle(now, at, replayed);
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn start(field: &mut Field) -> Vec<Figure> {
     }
     let figure = |name, samples: Vec<f64>| {
         let median = quantile(&samples, 0.5);
-        let note = "seen at /metrics, so up to 0.25 s too long";
+        let note = "seen at /metrics, so up to 0.75 s too long";
         Figure::of(name, "s", median, samples).at_most(3.0).note(note)
     };
     vec![
