@@ -26,8 +26,8 @@ pub(super) enum Mail {
     },
     /// Let go of this one, and give it to another lane.
     Give(LaneMove),
-    /// End the thread.
-    End,
+    /// End the thread, and count the latch down once all is told.
+    End(Arc<Latch>),
 }
 
 /// One end of a lane's inbox; clones reach the same lane.

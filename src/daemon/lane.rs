@@ -95,8 +95,9 @@ impl Lane {
                 let _ = unlanded.send(self.driver.sink.unlanded(topic.as_deref()));
             }
             Mail::Give(asked) => self.give(asked),
-            Mail::End => {
+            Mail::End(told) => {
                 self.publish();
+                told.count_down();
                 return true;
             }
         }

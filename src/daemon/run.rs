@@ -13,7 +13,7 @@ use super::error::DaemonError;
 use super::flush::Flusher;
 use super::goal::Goals;
 use super::group::{Held, Listener};
-use super::inbox::{LaneHandle, Mail};
+use super::inbox::{LaneHandle, Latch, Mail};
 use super::memory::Budget;
 use super::news::News;
 use super::reload::{Reloader, Source};
@@ -30,6 +30,8 @@ use crate::telemetry::{Metrics, Status, Totals, http, systemd};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a member without Kafka partitions waits for some before it has reached its end.
 const EMPTY_FOR: Duration = Duration::from_secs(2);
+/// How long the lanes have for their last counts and lines.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a run ended, if nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,16 +275,27 @@ fn finish(
 ) -> Result<Outcome, DaemonError> {
     world.status.shutting_down();
     systemd::stopping(timeout);
-    let outcome = match end {
-        End::Fatal(message) => return Err(DaemonError::Fatal(message)),
-        End::ToBeMended(message) => return Err(DaemonError::ToBeMended(message)),
-        End::Reached(outcome) => outcome,
-        End::Signal => Outcome::Done,
+    let orderly = |outcome| {
+        signals.exit_on_the_next(&world.runtime);
+        let in_time = shut_down(world, edge, lanes, news, timeout);
+        if in_time { outcome } else { Outcome::DeadlinePassed }
     };
-    signals.exit_on_the_next(&world.runtime);
-    let in_time = shut_down(world, edge, lanes, news, timeout);
+    let outcome = match end {
+        End::Fatal(message) => Err(DaemonError::Fatal(message)),
+        End::ToBeMended(message) => Err(DaemonError::ToBeMended(message)),
+        End::Reached(outcome) => Ok(orderly(outcome)),
+        End::Signal => Ok(orderly(Outcome::Done)),
+    };
+    end_lanes(lanes);
+    outcome
+}
+
+/// Ends the lanes' threads. The process waits for what they have not told yet, or a record that was
+/// left out in the last moment would be so without a line.
+fn end_lanes(lanes: &[LaneHandle]) {
+    let told = Latch::new(lanes.len());
     for lane in lanes {
-        lane.post(Mail::End);
+        lane.post(Mail::End(Arc::clone(&told)));
     }
-    Ok(if in_time { outcome } else { Outcome::DeadlinePassed })
+    told.wait(LAST_WORDS);
 }
