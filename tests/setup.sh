@@ -7,6 +7,7 @@
 #                          Python from the package manager; Kafka, MinIO, DuckDB, Trino, Prometheus,
 #                          stand-ins for AWS and what judges deploy/ into $KAFKA_S3_SINK_TEST_TOOLS
 #                          (default: target/test-tools)
+#   tests/setup.sh neon    what `build` does, an emulator of ARM processors, and Rust for them
 #   tests/setup.sh machine the root of a small machine that tests then boot to run what deploy/
 #                          installs; as root, on Debian, after `test`
 #   tests/setup.sh container  an engine, and stand-ins for the images that the Dockerfile begins with;
@@ -115,6 +116,14 @@ setup_rust() {
   fi
   say "Rust $wanted or later is wanted, found is $found"
   if have rustup; then rustup update stable >&2; else install_rustup; fi
+}
+
+# For tests/neon.sh.
+setup_neon() {
+  have qemu-aarch64-static || install_packages qemu-user-static qemu-user-static
+  have rustup || die "Rust for aarch64-unknown-linux-musl is wanted, and there is no rustup to add it"
+  rustup target list --installed | grep -qx aarch64-unknown-linux-musl \
+    || rustup target add aarch64-unknown-linux-musl >&2
 }
 
 # Only .ci/run asks for these.
@@ -373,6 +382,7 @@ case ${1:-} in
     setup_trino
     setup_terraform
     ;;
+  neon) setup_compiler; setup_rust; setup_neon ;;
   machine)
     setup_kafka "$OLD_KAFKA_VERSION"
     # shellcheck source=tests/setup_machine.sh
@@ -385,6 +395,6 @@ case ${1:-} in
     . "$repo/tests/setup_container.sh"
     setup_container
     ;;
-  *) die "usage: tests/setup.sh build|lint|test|machine|container" ;;
+  *) die "usage: tests/setup.sh build|lint|test|neon|machine|container" ;;
 esac
 say "all that '$1' needs is here"

@@ -14,6 +14,9 @@ use crate::record::{Body, Spool, SpooledBytes};
 
 const FIRST_SEGMENT: usize = 4 << 10;
 pub(super) const LARGEST_SEGMENT: usize = 1 << 20;
+/// The CRC32 is taken of so much at a time: of single lines it takes several times as long, and more
+/// than this has left the processor's nearest cache.
+const SUMMED_AT_ONCE: usize = 16 << 10;
 
 /// A growing list of byte segments and their CRC32.
 #[derive(Default)]
@@ -22,6 +25,8 @@ pub(super) struct Segments {
     full: Vec<Bytes>,
     open: Vec<u8>,
     crc: crc32fast::Hasher,
+    /// How much of the open segment is in the CRC32.
+    summed: usize,
     /// What is in memory.
     held: usize,
     len: u64,
@@ -36,6 +41,7 @@ impl Segments {
     }
 
     pub(super) fn into_body(mut self) -> Body {
+        self.sum();
         if !self.open.is_empty() {
             self.open.shrink_to_fit();
             self.full.push(Bytes::from(self.open));
@@ -79,14 +85,24 @@ impl Segments {
 
     /// Counts what was added to the open segment from there on.
     fn took(&mut self, from: usize) {
-        self.crc.update(&self.open[from..]);
         let count = self.open.len() - from;
         self.held += count;
         self.len += count as u64;
+        if self.open.len() - self.summed >= SUMMED_AT_ONCE {
+            self.sum();
+        }
+    }
+
+    /// Takes the CRC32 of what it has not seen of the open segment.
+    fn sum(&mut self) {
+        self.crc.update(&self.open[self.summed..]);
+        self.summed = self.open.len();
     }
 
     /// Makes room: in a file where there is one, else in another segment.
     fn next_segment(&mut self) {
+        self.sum();
+        self.summed = 0;
         if self.spill() {
             return;
         }

@@ -3,8 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::mask::avx2::{self, BRACKETS, WHITE};
-use super::mask::{BLOCK, Masks, Vectors};
+use super::mask::{BLOCK, BRACKETS, Masks, Vectors, WHITE, avx2};
 
 /// Whether this processor has what it takes.
 pub(super) fn is_here() -> bool {

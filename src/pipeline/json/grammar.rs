@@ -12,8 +12,8 @@
 //! | a name | `:` |
 //! | another text, a scalar, `}`, `]` | `,` `}` `]` |
 //!
-//! A text after `{` is a name. A text after a comma is one if a colon follows: in an object each comma
-//! must have such a colon, in an array none, which is told by counting both between two brackets.
+//! A text after `{` is a name, and one after a comma of an object; so before that the brackets say what
+//! stands in objects. Containers more than 63 deep are left to whoever is asked next.
 
 /// Where the tokens of a block begin, by kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,41 +25,16 @@ pub(super) struct Tokens {
     pub(super) brackets: Brackets,
 }
 
-/// Tokens whose successor is in the next block: one bit for each kind.
-struct Pending {
-    colon: u64,
-    comma: u64,
-    /// A scalar or a closing bracket.
-    ended: u64,
-    object: u64,
-    array: u64,
-    first_name: u64,
-    text_after_comma: u64,
-    other_text: u64,
-}
-
-impl Pending {
-    const fn new() -> Self {
-        Self {
-            colon: 0,
-            comma: 0,
-            ended: 0,
-            object: 0,
-            array: 0,
-            first_name: 0,
-            text_after_comma: 0,
-            other_text: 0,
-        }
-    }
-}
-
 /// Reads tokens, a block at a time.
 pub(super) struct Grammar {
-    pending: Pending,
-    around: Around,
-    /// Commas, and colons of names that stand after one, since the last bracket.
-    commas: u32,
-    named: u32,
+    /// Tokens whose successor is in the next block: one bit for each kind.
+    open: u64,
+    mark: u64,
+    member: u64,
+    name: u64,
+    /// What the containers around are, the innermost in the lowest bit: 1 for an object. Above all of
+    /// them stands a 1.
+    around: u64,
     /// Behind the object, once it was closed.
     end: Option<usize>,
 }
@@ -75,7 +50,8 @@ pub(super) struct Brackets {
 
 impl Grammar {
     pub(super) const fn new() -> Self {
-        Self { pending: Pending::new(), around: Around::new(), commas: 0, named: 0, end: None }
+        // The object stands where a value is wanted, as after a colon.
+        Self { open: 0, mark: 1, member: 0, name: 0, around: 1, end: None }
     }
 
     /// Takes the tokens of a block that begins at `base`; whether they may stand so.
@@ -84,31 +60,25 @@ impl Grammar {
         let Tokens { texts, scalars, colons, commas, brackets: of } = tokens;
         let open = of.open_object | of.open_array;
         let close = of.close_object | of.close_array;
-        let all = texts | scalars | colons | commas | open | close;
+        let marks = colons | commas;
+        let values = texts | scalars | open;
+        let all = values | marks | close;
         if self.end.is_some() {
             return all == 0;
         }
+        let Some(in_objects) = self.nest(of) else { return false };
         let between = !all;
-        let (value, end) = (texts | scalars | open, commas | close);
-        let pending = &mut self.pending;
-        let after_object = after(of.open_object, between, &mut pending.object);
-        let after_array = after(of.open_array, between, &mut pending.array);
-        let after_colon = after(colons, between, &mut pending.colon);
-        let after_comma = after(commas, between, &mut pending.comma);
-        let after_ended = after(scalars | close, between, &mut pending.ended);
-        let first_names = after_object & texts;
-        let texts_after_comma = after_comma & texts;
-        let other_texts = texts & !(first_names | texts_after_comma);
-        let after_first = after(first_names, between, &mut pending.first_name);
-        let after_text = after(texts_after_comma, between, &mut pending.text_after_comma);
-        let after_other = after(other_texts, between, &mut pending.other_text);
-        let wrong = (after_object & !(texts | of.close_object))
-            | (after_array & !(value | of.close_array))
-            | ((after_colon | after_comma) & !value)
-            | ((after_ended | after_other) & !end)
-            | (after_first & !colons)
-            | (after_text & !(colons | end));
-        if wrong != 0 || !self.nest(of, commas, after_text & colons) {
+        let after_open = after(open, between, &mut self.open);
+        let after_mark = after(marks, between, &mut self.mark);
+        let begins_member = after(of.open_object | commas & in_objects, between, &mut self.member);
+        let after_name = after(texts & begins_member, between, &mut self.name);
+        let wants_value = after_open | after_mark;
+        let wrong = (values & !wants_value)
+            | (marks & wants_value)
+            | (close & after_mark)
+            | (begins_member & !(texts | close))
+            | (colons ^ after_name);
+        if wrong != 0 {
             return false;
         }
         // Whoever closes the object is the last token.
@@ -118,40 +88,38 @@ impl Grammar {
         all & behind == 0
     }
 
-    /// Follows the brackets, and counts between them; whether they match.
+    /// Follows the brackets; what stands in an object, and not in an array in it, if they match.
     #[inline(always)]
-    fn nest(&mut self, of: Brackets, commas: u64, named: u64) -> bool {
+    fn nest(&mut self, of: Brackets) -> Option<u64> {
         let open = of.open_object | of.open_array;
+        let objects = of.open_object | of.close_object;
         let mut brackets = open | of.close_object | of.close_array;
-        let mut from = u64::MAX;
+        let (mut in_objects, mut from) = (0, u64::MAX);
+        let mut around = self.around;
         while brackets != 0 {
             let bit = brackets & brackets.wrapping_neg();
             brackets ^= bit;
-            let region = from & (bit - 1);
+            in_objects |= from & (bit - 1) & (around & 1).wrapping_neg();
             from = !(bit | (bit - 1));
-            self.count(commas & region, named & region);
-            let expected = if self.around.is_object() { self.commas } else { 0 };
-            if self.named != expected {
-                return false;
-            }
-            (self.commas, self.named) = (0, 0);
+            let is_object = u64::from(objects & bit != 0);
             if open & bit != 0 {
-                self.around.open(of.open_object & bit != 0);
-            } else if !self.around.close(of.close_object & bit != 0) {
-                return false;
-            } else if self.around.depth == 0 {
-                self.end = Some(bit.trailing_zeros() as usize + 1);
-                return true;
+                if around >> 63 != 0 {
+                    return None;
+                }
+                around = around << 1 | is_object;
+            } else {
+                if around & 1 != is_object {
+                    return None;
+                }
+                around >>= 1;
+                if around <= 1 {
+                    self.end = Some(bit.trailing_zeros() as usize + 1);
+                    break;
+                }
             }
         }
-        self.count(commas & from, named & from);
-        true
-    }
-
-    #[inline(always)]
-    const fn count(&mut self, commas: u64, named: u64) {
-        self.commas += commas.count_ones();
-        self.named += named.count_ones();
+        self.around = around;
+        Some(in_objects | from & (around & 1).wrapping_neg())
     }
 
     /// Where the object ends, if it does.
@@ -166,47 +134,4 @@ fn after(these: u64, between: u64, pending: &mut u64) -> u64 {
     let (sum, over) = between.overflowing_add(these << 1 | *pending);
     *pending = these >> 63 | u64::from(over);
     sum & !between
-}
-
-/// What the containers around are.
-struct Around {
-    /// The innermost in the lowest bit: 1 for an object.
-    kinds: u64,
-    depth: usize,
-    /// What did not fit, 64 at a time.
-    deeper: Vec<u64>,
-}
-
-impl Around {
-    const fn new() -> Self {
-        Self { kinds: 0, depth: 0, deeper: Vec::new() }
-    }
-
-    #[inline(always)]
-    const fn is_object(&self) -> bool {
-        self.kinds & 1 == 1
-    }
-
-    #[inline(always)]
-    fn open(&mut self, is_object: bool) {
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.deeper.push(self.kinds);
-        }
-        self.depth += 1;
-        self.kinds = self.kinds << 1 | u64::from(is_object);
-    }
-
-    /// Whether the innermost is of this kind and was closed.
-    #[inline(always)]
-    fn close(&mut self, is_object: bool) -> bool {
-        if self.depth == 0 || self.is_object() != is_object {
-            return false;
-        }
-        self.depth -= 1;
-        self.kinds >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.kinds = self.deeper.pop().unwrap_or_default();
-        }
-        true
-    }
 }

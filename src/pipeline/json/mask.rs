@@ -31,6 +31,11 @@ pub(super) struct Masks {
     pub(super) closing: u64,
 }
 
+/// White space, each at the place of its low four bits; elsewhere what no byte of these low bits is.
+pub(super) const WHITE: [u8; 16] = [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
+/// The same of brackets, with the bit that `{` has and `[` has not.
+pub(super) const BRACKETS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'{', 0, b'}', 0, 0];
+
 /// How masks are made.
 pub(super) trait Vectors {
     /// The masks of a block.
@@ -46,14 +51,13 @@ pub(super) mod avx2 {
 
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Masks, Vectors};
+    use super::{BLOCK, BRACKETS, Masks, Vectors, WHITE};
 
     /// Whether this processor has what it takes.
     pub(in super::super) fn is_here() -> bool {
         is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("pclmulqdq")
-            && is_x86_feature_detected!("popcnt")
     }
 
     pub(in super::super) struct Avx2;
@@ -125,12 +129,6 @@ pub(super) mod avx2 {
             bits(bit_2),
         ]
     }
-
-    /// At the place of its low four bits; elsewhere what no byte of these low bits is.
-    pub(in super::super) const WHITE: [u8; 16] =
-        [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
-    pub(in super::super) const BRACKETS: [u8; 16] =
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'{', 0, b'}', 0, 0];
 
     #[inline]
     #[target_feature(enable = "avx2")]

@@ -12,6 +12,8 @@
 mod avx512;
 mod grammar;
 mod mask;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod number;
 mod scan;
 #[cfg(test)]
@@ -38,18 +40,20 @@ pub(super) fn object(value: &[u8]) -> Option<Object> {
         // SAFETY: the same.
         return unsafe { with_avx2(value) };
     }
-    let _ = value;
+    #[cfg(target_arch = "aarch64")]
+    return scan::scan::<neon::Neon>(value);
+    #[cfg(not(target_arch = "aarch64"))]
     None
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt")]
+#[target_feature(enable = "avx2,bmi1,pclmulqdq")]
 fn with_avx2(value: &[u8]) -> Option<Object> {
     scan::scan::<mask::avx2::Avx2>(value)
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,pclmulqdq,popcnt,avx512f,avx512bw")]
+#[target_feature(enable = "avx2,bmi1,pclmulqdq,avx512f,avx512bw")]
 fn with_avx512(value: &[u8]) -> Option<Object> {
     scan::scan::<avx512::Avx512>(value)
 }

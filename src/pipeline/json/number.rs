@@ -1,7 +1,7 @@
 //! Numbers and the three words.
 
 /// Whether what begins at `at` is a number or `true`, `false` or `null`, to its end.
-#[inline]
+#[inline(always)]
 pub(super) fn is_scalar(text: &[u8], at: usize) -> bool {
     let rest = &text[at..];
     let end = match rest[0] {
@@ -23,7 +23,7 @@ fn word(rest: &[u8], word: &[u8]) -> Option<usize> {
 }
 
 /// Where a number ends: `-? (0 | [1-9][0-9]*) (\.[0-9]+)? ([eE][+-]?[0-9]+)?`.
-#[inline]
+#[inline(always)]
 fn number(rest: &[u8]) -> Option<usize> {
     let mut at = usize::from(rest[0] == b'-');
     at = match rest.get(at)? {
@@ -42,7 +42,7 @@ fn number(rest: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-#[inline]
+#[inline(always)]
 fn digits(rest: &[u8], mut at: usize) -> usize {
     while rest.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;

@@ -20,7 +20,9 @@ struct Carry {
 #[inline(always)]
 pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
     let (mut carry, mut grammar) = (Carry::default(), Grammar::new());
-    let (mut controls, mut high) = (0, 0);
+    let mut controls = 0;
+    // From the first block that is not ASCII to the last: what lies around needs no second look.
+    let (mut from, mut to) = (0, 0);
     let (blocks, rest) = value.as_chunks::<BLOCK>();
     let mut tail = [b' '; BLOCK];
     tail[..rest.len()].copy_from_slice(rest);
@@ -29,7 +31,10 @@ pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
         let base = number * BLOCK;
         let masks = V::masks(block);
         controls |= masks.controls;
-        high |= masks.high;
+        if masks.high != 0 {
+            from = if to == 0 { base } else { from };
+            to = base + BLOCK;
+        }
         let tokens = tokens::<V>(&masks, &mut carry, value, base)?;
         if !grammar.take(tokens, base) {
             return None;
@@ -37,7 +42,7 @@ pub(super) fn scan<V: Vectors>(value: &[u8]) -> Option<Object> {
     }
     let first = value.iter().position(|byte| *byte == b'{')?;
     let is_alone = value[..first].iter().all(|byte| b" \t\n\r".contains(byte));
-    let is_text = high == 0 || simdutf8::basic::from_utf8(value).is_ok();
+    let is_text = simdutf8::basic::from_utf8(&value[from..to.min(value.len())]).is_ok();
     let end = grammar.end().filter(|_| is_alone && is_text)?;
     Some(Object { range: first..end, has_controls: controls != 0 })
 }

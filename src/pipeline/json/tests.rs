@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
+use super::super::decode::decode;
 use super::mask::{BLOCK, Scalar, Vectors};
 use super::scan::scan;
 use super::{Object, object};
@@ -31,6 +32,8 @@ fn check(value: &[u8]) {
         compare(unsafe { super::with_avx2(value) }, "with AVX2");
         compare(object(value), "with this processor's");
     }
+    #[cfg(target_arch = "aarch64")]
+    compare(object(value), "with NEON");
 }
 
 /// The same, at every place within a block, and across its end.
@@ -145,18 +148,50 @@ fn odd_ones() {
 }
 
 #[test]
-fn depth_has_no_end() {
-    for depth in [1, 2, 31, 62, 63, 64, 65, 66, 127, 128, 129, 130, 1000, 100_000] {
+fn what_is_too_deep_is_left_to_serde_json() {
+    for depth in 1..63 {
         let arrays = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         check(arrays.as_bytes());
         check(&arrays.as_bytes()[..arrays.len() - 2]);
         let objects = format!("{}{{}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         check(objects.as_bytes());
         // Arrays and objects in turn, and closed the wrong way round.
-        let mixed = format!("{}1{}", "{\"a\":[".repeat(depth), "]}".repeat(depth));
+        let mixed = format!("{}1{}", "{\"a\":[".repeat(depth / 2), "]}".repeat(depth / 2));
         check(mixed.as_bytes());
         check(mixed.replacen("]}", "}]", 1).as_bytes());
     }
+    for depth in [63, 64, 65, 127, 128, 1000, 100_000] {
+        let arrays = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let objects = format!("{}{{}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        for text in [arrays, objects] {
+            assert_eq!(object(text.as_bytes()), None);
+            assert_eq!(decode(text.as_bytes(), u32::MAX).as_deref(), Ok(text.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn every_row_of_tokens() {
+    // Whatever may follow whatever, with containers and members of each kind.
+    let tokens = ["{", "}", "[", "]", ":", ",", "\"a\"", "1"];
+    let mut rows = vec![String::new()];
+    for _ in 0..7 {
+        let longer: Vec<_> = rows
+            .iter()
+            // What serde_json takes no more will not be taken with more behind it.
+            .filter(|row| is_a_beginning(row))
+            .flat_map(|row| tokens.map(|token| format!("{row}{token}")))
+            .collect();
+        longer.iter().for_each(|row| check(row.as_bytes()));
+        rows = longer;
+    }
+    assert!(rows.len() > 1000, "{}", rows.len());
+}
+
+/// Whether more behind it may make it JSON.
+fn is_a_beginning(text: &str) -> bool {
+    let parsed: Result<&RawValue, _> = serde_json::from_str(text);
+    parsed.err().is_some_and(|error| error.is_eof())
 }
 
 #[test]
@@ -238,6 +273,14 @@ proptest! {
             if super::avx512::is_here() {
                 prop_assert_eq!(super::avx512::Avx512::masks(&both), masks);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            use super::neon::Neon;
+            let masks = Scalar::masks(&both);
+            prop_assert_eq!(Neon::masks(&both), masks);
+            prop_assert_eq!(Neon::prefix_xor(masks.quotes), Scalar::prefix_xor(masks.quotes));
+            prop_assert_eq!(Neon::prefix_xor(masks.white), Scalar::prefix_xor(masks.white));
         }
     }
 }
