@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// Tests begin in the order of their names, and its longest takes minutes, which it mostly waits.
+mod alerts;
 mod athena;
 mod audit;
 mod check;
@@ -26,4 +28,3 @@ mod recover;
 mod s3_store;
 mod sink;
 mod topics;
-mod watching;

@@ -5,6 +5,7 @@ mod crowd;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -16,6 +17,14 @@ use crate::telemetry::status::liveness::BEAT_WITHIN;
 use crate::telemetry::{Condition, KafkaPartitionStatus, Stop, clock};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Any port of a loopback address that nobody else has: on a common one, a port that a server gave back
+/// may be another's by the time that the test looks whether it did.
+fn of_its_own() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 1, high, low)), 0)
+}
 
 struct Server {
     address: SocketAddr,
@@ -30,8 +39,12 @@ async fn start(token_file: Option<PathBuf>) -> Server {
 }
 
 async fn start_with(status: Status, token_file: Option<PathBuf>) -> Server {
+    start_at(of_its_own(), status, token_file).await
+}
+
+async fn start_at(listen: SocketAddr, status: Status, token_file: Option<PathBuf>) -> Server {
     let (metrics, status) = (Arc::new(Metrics::new()), Arc::new(status));
-    let settings = HttpSettings { listen: Some(ANY_PORT), token_file };
+    let settings = HttpSettings { listen: Some(listen), token_file };
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
     let served = serve(&settings, metrics.clone(), status.clone(), Arc::new(Holding), shutdown)
@@ -352,7 +365,7 @@ async fn who_has_the_token_may_ask_for_a_flush_and_nobody_else() {
 async fn a_subcommand_asks_a_daemon_as_its_settings_say() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "s3cret\n").unwrap();
-    let server = start(Some(file.path().into())).await;
+    let server = start_at(ANY_PORT, Status::new(), Some(file.path().into())).await;
     let settings =
         |listen: Option<SocketAddr>| HttpSettings { listen, token_file: Some(file.path().into()) };
     let anywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), server.address.port());

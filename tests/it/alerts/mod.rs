@@ -1,6 +1,6 @@
-//! What watches the sink: the metrics and their reference, `deploy/prometheus`, `deploy/grafana` and
-//! the runbook. They are compared with each other, judged by promtool, and run on a real Prometheus
-//! that scrapes a real daemon.
+//! The alerts, and what else watches the sink: the metrics and their reference,
+//! `deploy/prometheus`, `deploy/grafana` and the runbook. They are compared with each other, judged
+//! by promtool, and run on a real Prometheus that scrapes a real daemon.
 
 mod crowd;
 mod dashboard;
