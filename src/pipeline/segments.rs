@@ -14,8 +14,8 @@ use crate::record::{Body, Spool, SpooledBytes};
 
 const FIRST_SEGMENT: usize = 4 << 10;
 pub(super) const LARGEST_SEGMENT: usize = 1 << 20;
-/// The CRC32 is taken of so much at a time: of single lines it takes several times as long, and more
-/// than this has left the processor's nearest cache.
+/// The CRC32 is taken of so much at a time: a line alone is too short for its fast path to pay, and what
+/// is much more has left the processor's nearest cache.
 const SUMMED_AT_ONCE: usize = 16 << 10;
 
 /// A growing list of byte segments and their CRC32.
