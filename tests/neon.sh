@@ -29,6 +29,4 @@ printf '#![allow(dead_code)]\n#[path = "%s/src/pipeline/json/mod.rs"]\nmod json;
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64-static
 export CARGO_TARGET_DIR=$target
-# A file of regressions would be kept beside the scratch crate, where nobody looks.
-export PROPTEST_FAILURE_PERSISTENCE=off
 exec cargo test --manifest-path "$crate/Cargo.toml" --target aarch64-unknown-linux-musl --lib "$@"

@@ -112,6 +112,7 @@ impl Grammar {
                     return None;
                 }
                 around >>= 1;
+                // 0 where nothing was open: the order of tokens refuses it.
                 if around <= 1 {
                     self.end = Some(bit.trailing_zeros() as usize + 1);
                     break;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::super::decode::decode;
+use super::super::decode::{InvalidReason, decode};
 use super::mask::{BLOCK, Scalar, Vectors};
 use super::scan::scan;
 use super::{Object, object};
@@ -163,9 +163,16 @@ fn what_is_too_deep_is_left_to_serde_json() {
     for depth in [63, 64, 65, 127, 128, 1000, 100_000] {
         let arrays = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         let objects = format!("{}{{}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
-        for text in [arrays, objects] {
+        let mixed = format!("{}1{}", "{\"a\":[".repeat(depth), "]}".repeat(depth));
+        let cut = arrays[..arrays.len() - 2].to_owned();
+        let crossed = mixed.replacen("]}", "}]", 1);
+        for (text, is_sound) in
+            [(arrays, true), (objects, true), (mixed, true), (cut, false), (crossed, false)]
+        {
             assert_eq!(object(text.as_bytes()), None);
-            assert_eq!(decode(text.as_bytes(), u32::MAX).as_deref(), Ok(text.as_bytes()));
+            let decoded = decode(text.as_bytes(), u32::MAX);
+            let expected = if is_sound { Ok(text.as_bytes()) } else { Err(InvalidReason::NotJson) };
+            assert_eq!(decoded.as_deref().map_err(|reason| *reason), expected, "{depth}");
         }
     }
 }
@@ -225,6 +232,15 @@ fn document() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+fn sees_what_the_twin_sees<V: Vectors>(block: &[u8; BLOCK]) -> Result<(), TestCaseError> {
+    let masks = Scalar::masks(block);
+    prop_assert_eq!(V::masks(block), masks);
+    for bits in [masks.quotes, masks.white] {
+        prop_assert_eq!(V::prefix_xor(bits), Scalar::prefix_xor(bits));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -265,22 +281,12 @@ proptest! {
         both[32..].copy_from_slice(other.as_bytes());
         #[cfg(target_arch = "x86_64")]
         if super::mask::avx2::is_here() {
-            use super::mask::avx2::Avx2;
-            let masks = Scalar::masks(&both);
-            prop_assert_eq!(Avx2::masks(&both), masks);
-            prop_assert_eq!(Avx2::prefix_xor(masks.quotes), Scalar::prefix_xor(masks.quotes));
-            prop_assert_eq!(Avx2::prefix_xor(masks.white), Scalar::prefix_xor(masks.white));
+            sees_what_the_twin_sees::<super::mask::avx2::Avx2>(&both)?;
             if super::avx512::is_here() {
-                prop_assert_eq!(super::avx512::Avx512::masks(&both), masks);
+                sees_what_the_twin_sees::<super::avx512::Avx512>(&both)?;
             }
         }
         #[cfg(target_arch = "aarch64")]
-        {
-            use super::neon::Neon;
-            let masks = Scalar::masks(&both);
-            prop_assert_eq!(Neon::masks(&both), masks);
-            prop_assert_eq!(Neon::prefix_xor(masks.quotes), Scalar::prefix_xor(masks.quotes));
-            prop_assert_eq!(Neon::prefix_xor(masks.white), Scalar::prefix_xor(masks.white));
-        }
+        sees_what_the_twin_sees::<super::neon::Neon>(&both)?;
     }
 }
